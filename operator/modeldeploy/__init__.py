@@ -1,0 +1,1 @@
+"""A Kubernetes operator that brings machine learning models into production and keeps them healthy."""

@@ -1,0 +1,173 @@
+"""`status`: what the operator found and decided. Everything it needs to go on after a restart stands here."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from modeldeploy.api.v1alpha1.base import Part
+
+
+class Phase(StrEnum):
+    """Where the object stands, in one word."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    ROLLING_BACK = "RollingBack"
+
+
+class Verdict(StrEnum):
+    """What the evidence says of one metric."""
+
+    PASS = "Pass"
+    BREACH = "Breach"
+    INCONCLUSIVE = "Inconclusive"
+    NO_DATA = "NoData"
+    ERROR = "Error"
+    NOT_APPLICABLE = "NotApplicable"
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    SUPERSEDED = "Superseded"
+    ABORTED = "Aborted"
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Part):
+    """One observation, in the form that kubectl wait, kstatus and dashboards read."""
+
+    type: str = Field(max_length=316, description="What is observed.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    reason: str = Field(max_length=1024, description="Why, in one word for programs.")
+    message: str = Field(max_length=32768, description="Why, in a sentence for people.")
+    last_transition_time: datetime = Field(description="When `status` last changed.")
+    observed_generation: int = Field(ge=0, description="The generation of the spec this was said of.")
+
+
+class Stable(Part):
+    """The revision that users can rely on."""
+
+    revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    weight: int = Field(ge=0, le=100, description="Share of requests, in percent.")
+
+
+class Candidate(Part):
+    """The revision on trial."""
+
+    revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    weight: int = Field(ge=0, le=100, description="Share of requests, in percent.")
+    step: int = Field(ge=0, description="The step under way, from 1; 0 while the pods start.")
+    progress: str = Field(max_length=16, description="The step under way of all steps, e.g. `2/3`.")
+    started_at: datetime = Field(description="When the rollout of this revision began.")
+    step_started_at: datetime = Field(description="When the step under way began.")
+
+
+class Previous(Part):
+    """The replaced revision, still running so that going back is one traffic change."""
+
+    revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    until: datetime = Field(description="When its pods end.")
+
+
+class Draining(Part):
+    """A revision that gets no new requests and ends once the last answers are out."""
+
+    revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
+    since: datetime = Field(description="When traffic was taken off it.")
+
+
+class Rejected(Part):
+    """The revision in spec that was rolled back; it is not tried again until the spec names another one."""
+
+    revision: str = Field(max_length=63, description="Hash of the revision.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    reason: str = Field(max_length=64, description="Why, in one word.")
+    message: str = Field(max_length=1024, description="Why, in a sentence.")
+    at: datetime = Field(description="When.")
+
+
+class Routing(Part):
+    """The object's place on the routers of its namespace."""
+
+    port: int = Field(ge=1, le=65535, description="Port of its listener.")
+
+
+class MetricStatus(Part):
+    """The last verdict on one metric. Written when a verdict changes or a step does, not at every look."""
+
+    name: str = Field(max_length=40, description="As in spec.")
+    verdict: Verdict = Field(description="Pass, Breach, Inconclusive, NoData, Error or NotApplicable.")
+    candidate: str | None = Field(
+        default=None, max_length=40, description="Candidate's value, with its unit."
+    )
+    stable: str | None = Field(default=None, max_length=40, description="Stable's value, with its unit.")
+    samples: int | None = Field(default=None, ge=0, description="Observations behind the candidate's value.")
+    message: str = Field(default="", max_length=1024, description="What was compared with what.")
+    at: datetime = Field(description="When the verdict was reached.")
+
+
+class HistoryEntry(Part):
+    """One rollout that has ended."""
+
+    revision: str = Field(max_length=63, description="Hash of the revision.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    outcome: Outcome = Field(description="Promoted, RolledBack, Superseded or Aborted.")
+    reason: str = Field(max_length=64, description="Why, in one word.")
+    message: str = Field(max_length=1024, description="Why, in a sentence.")
+    evidence: list[MetricStatus] = Field(
+        default_factory=list, max_length=32, description="The metrics as they stood at the decision."
+    )
+    at: datetime = Field(description="When.")
+
+
+class ModelDeploymentStatus(Part):
+    """What the operator found and decided."""
+
+    observed_generation: int = Field(default=0, ge=0, description="The generation this status speaks of.")
+    phase: Phase = Field(
+        default=Phase.PENDING, description="Pending, Progressing, Paused, Healthy, Degraded or RollingBack."
+    )
+    message: str = Field(default="", max_length=4096, description="What is going on, in a sentence.")
+    verdict: str | None = Field(
+        default=None, max_length=80, description="The worst verdict, with the metric that gave it."
+    )
+    stable: Stable | None = Field(default=None, description="The revision that users can rely on.")
+    candidate: Candidate | None = Field(default=None, description="The revision on trial.")
+    previous: Previous | None = Field(default=None, description="The replaced revision, kept warm.")
+    rejected: Rejected | None = Field(
+        default=None, description="The revision in spec, if it was rolled back."
+    )
+    draining: list[Draining] = Field(
+        default_factory=list, max_length=16, description="Revisions that finish their last answers."
+    )
+    traffic_generation: int = Field(default=0, ge=0, description="Grows with every change of weights.")
+    traffic_changed_at: datetime | None = Field(default=None, description="When the weights last changed.")
+    routing: Routing | None = Field(default=None, description="The object's place on the routers.")
+    metrics: list[MetricStatus] = Field(default_factory=list, max_length=32, description="The last verdicts.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Ready, Available, Progressing, Healthy, and when true Paused, Promoted, DriftDetected, "
+        "RetrainingRecommended, Reconciling, Stalled.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    history: list[HistoryEntry] = Field(
+        default_factory=list, max_length=20, description="Rollouts that have ended, the latest first."
+    )

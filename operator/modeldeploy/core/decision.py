@@ -1,0 +1,42 @@
+"""What is to be done: a value, carried out by the shell."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
+
+
+class Severity(StrEnum):
+    """The type of a Kubernetes Event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling, once, when it happens."""
+
+    severity: Severity
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next state, and what follows from it.
+
+    Attributes:
+        status: Written first, guarded by resourceVersion; traffic weights stand in it.
+        running: Revisions whose pods must run, at full size.
+        retired: Revisions whose pods may end now: no router sends them anything and their drain time is over.
+        events: Told after the status is written.
+        requeue_at: When to look again without being woken; None to wait for a change.
+    """
+
+    status: ModelDeploymentStatus
+    running: frozenset[str]
+    retired: frozenset[str]
+    events: tuple[Event, ...] = ()
+    requeue_at: datetime | None = None

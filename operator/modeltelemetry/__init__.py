@@ -1,0 +1,27 @@
+"""The part that runs beside a model: what a model server exports, so that a rollout can be judged.
+
+Three things, for any ASGI server (Starlette, FastAPI, Quart):
+
+- :class:`Telemetry` holds the metrics, :class:`Recorder` is one module's handle on them;
+- :class:`TelemetryMiddleware` counts and times the requests of the model's own paths;
+- :func:`telemetry_routes` gives ``GET /metrics`` and ``POST /feedback``.
+
+Revision and model version are never labels here: scraping puts them on from the pod's labels, so a server
+cannot claim to be another revision. Request ids are never labels either.
+"""
+
+from modeltelemetry.endpoints import feedback_endpoint, metrics_endpoint, telemetry_routes
+from modeltelemetry.metrics import Buckets
+from modeltelemetry.middleware import TelemetryMiddleware
+from modeltelemetry.recorder import Recorder
+from modeltelemetry.telemetry import Telemetry
+
+__all__ = [
+    "Buckets",
+    "Recorder",
+    "Telemetry",
+    "TelemetryMiddleware",
+    "feedback_endpoint",
+    "metrics_endpoint",
+    "telemetry_routes",
+]
