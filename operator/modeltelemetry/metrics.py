@@ -54,7 +54,7 @@ class Buckets:
 
 
 class Families:
-    """The families, registered; ``requests`` has the labels module and code, ``feedback`` event, all others module."""
+    """The families, registered; labels as above."""
 
     def __init__(self, registry: CollectorRegistry, buckets: Buckets) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
