@@ -82,6 +82,8 @@ class Observed:
         conflict: Names an object in the way that isn't ours, in a sentence with the mend.
         rejection: Why the API server refuses the pods of the revision in spec, in a sentence.
         failure: The last apply that failed, in a sentence.
+        recorded_stable: The stable revision as written on the Service `<name>`, for the case that status is lost.
+        recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
 
     revisions: Mapping[str, Revision] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Observed:
     conflict: str | None = None
     rejection: str | None = None
     failure: str | None = None
+    recorded_stable: str | None = None
+    recorded_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

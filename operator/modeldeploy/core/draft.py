@@ -1,0 +1,86 @@
+"""A decision in the making: immutable, grown step by step."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from modeldeploy.api.v1alpha1.status import (
+    Candidate,
+    Draining,
+    HistoryEntry,
+    ModelDeploymentStatus,
+    Outcome,
+    Stable,
+)
+from modeldeploy.core.decision import Event, Severity
+
+HISTORY_LIMIT = 20
+SHORT = 1000
+"""Longest message kept in history, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The next status as far as it is known, the events to tell, and the times to look again."""
+
+    status: ModelDeploymentStatus
+    events: tuple[Event, ...] = ()
+    due: tuple[datetime, ...] = ()
+
+    def with_status(self, **changes: Any) -> Self:
+        """The same with fields of the status changed."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+    def with_event(self, severity: Severity, reason: str, message: str) -> Self:
+        """The same with one more thing to tell."""
+        return replace(self, events=(*self.events, Event(severity, reason, message)))
+
+    def with_due(self, at: datetime) -> Self:
+        """The same with one more time to look again."""
+        return replace(self, due=(*self.due, at))
+
+    def with_weights(self, stable: Stable | None, candidate: Candidate | None, now: datetime) -> Self:
+        """The same with other traffic; the traffic generation grows only if a share really changed."""
+        before = shares(self.status)
+        drafted = self.with_status(stable=stable, candidate=candidate)
+        if shares(drafted.status) == before:
+            return drafted
+        return drafted.with_status(
+            traffic_generation=self.status.traffic_generation + 1, traffic_changed_at=now
+        )
+
+    def with_history(
+        self, revision: str, model_version: str, outcome: Outcome, reason: str, message: str, now: datetime
+    ) -> Self:
+        """The same with one more rollout that has ended, and the metrics as its evidence."""
+        entry = HistoryEntry(
+            revision=revision,
+            model_version=model_version,
+            outcome=outcome,
+            reason=reason,
+            message=message[:SHORT],
+            evidence=self.status.metrics,
+            at=now,
+        )
+        return self.with_status(history=[entry, *self.status.history][:HISTORY_LIMIT])
+
+    def with_draining(self, revision: str, since: datetime) -> Self:
+        """The same with a revision that finishes its last answers."""
+        others = [entry for entry in self.status.draining if entry.revision != revision]
+        return self.with_status(draining=[*others, Draining(revision=revision, since=since)])
+
+    def without_draining(self, revision: str) -> Self:
+        """The same with a revision that is needed again."""
+        kept = [entry for entry in self.status.draining if entry.revision != revision]
+        return self if len(kept) == len(self.status.draining) else self.with_status(draining=kept)
+
+
+def shares(status: ModelDeploymentStatus) -> dict[str, int]:
+    """The traffic that a status states: weights above zero, by revision."""
+    tracks = (status.stable, status.candidate)
+    return {track.revision: track.weight for track in tracks if track and track.weight}
+
+
+def after(start: datetime, span: float) -> datetime:
+    """The time `span` seconds after another."""
+    return start + timedelta(seconds=span)

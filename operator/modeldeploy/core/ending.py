@@ -1,0 +1,87 @@
+"""The ways a rollout ends. Each returns or hands over all traffic in one change of weights."""
+
+from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.status import Candidate, Outcome, Previous, Rejected, Stable
+from modeldeploy.core.decision import Severity
+from modeldeploy.core.draft import SHORT, Draft, after
+from modeldeploy.core.snapshot import Snapshot
+
+
+def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: str, message: str) -> Draft:
+    """End a trial in favour of stable. What had traffic drains; what had none may end at once."""
+    candidate, stable = draft.status.candidate, draft.status.stable
+    if candidate is None:
+        return draft
+    draft = draft.with_history(
+        candidate.revision, candidate.model_version, outcome, reason, message, snapshot.now
+    )
+    back = stable.model_copy(update={"weight": 100}) if stable else None
+    ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None)
+    if candidate.weight:
+        ended = ended.with_draining(candidate.revision, snapshot.now)
+    where = f"at {candidate.weight}% of traffic" if candidate.weight else "before it got traffic"
+    severity = Severity.WARNING if outcome is Outcome.ROLLED_BACK else Severity.NORMAL
+    served = f"; all traffic to {stable.model_version}" if stable else ""
+    return ended.with_event(
+        severity, str(outcome), f"version {candidate.model_version} ended {where}: {message}{served}"
+    )
+
+
+def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draft:
+    """End a trial because the candidate failed it; the revision isn't tried again while spec names it."""
+    candidate = draft.status.candidate
+    if candidate is None:
+        return draft
+    evidence = draft.status.metrics
+    rejected = Rejected(
+        revision=candidate.revision,
+        model_version=candidate.model_version,
+        reason=reason,
+        message=message[:SHORT],
+        at=snapshot.now,
+    )
+    ended = end_candidate(draft, snapshot, Outcome.ROLLED_BACK, reason, message)
+    return ended.with_status(rejected=rejected, metrics=evidence)
+
+
+def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draft:
+    """Make the candidate stable: all traffic in one change, no pod restarted, the replaced one kept warm."""
+    candidate, replaced = draft.status.candidate, draft.status.stable
+    if candidate is None:
+        return draft
+    draft = draft.with_history(
+        candidate.revision, candidate.model_version, Outcome.PROMOTED, reason, message, snapshot.now
+    )
+    draft = _keep_warm(draft, snapshot, replaced)
+    draft = draft.with_weights(_as_stable(candidate), None, snapshot.now).with_status(
+        metrics=[], verdict=None
+    )
+    return draft.with_event(
+        Severity.NORMAL, "Promoted", f"version {candidate.model_version} answers all requests: {message}"
+    )
+
+
+def retire_previous(draft: Draft, snapshot: Snapshot) -> Draft:
+    """Let the replaced revision go once `keepPrevious` is over."""
+    previous = draft.status.previous
+    if previous is None:
+        return draft
+    if previous.until > snapshot.now:
+        return draft.with_due(previous.until)
+    left = draft.status.traffic_changed_at or snapshot.now
+    return draft.with_status(previous=None).with_draining(previous.revision, left)
+
+
+def _keep_warm(draft: Draft, snapshot: Snapshot, replaced: Stable | None) -> Draft:
+    older = draft.status.previous
+    if older:
+        draft = draft.with_draining(older.revision, snapshot.now)
+    if replaced is None or snapshot.spec is None:
+        return draft.with_status(previous=None)
+    until = after(snapshot.now, seconds(snapshot.spec.rollout.keep_previous))
+    kept = Previous(revision=replaced.revision, model_version=replaced.model_version, until=until)
+    return draft.with_status(previous=kept)
+
+
+def _as_stable(candidate: Candidate) -> Stable:
+    return Stable(revision=candidate.revision, model_version=candidate.model_version, weight=100)
