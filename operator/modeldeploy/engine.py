@@ -212,7 +212,7 @@ class Engine(Generic[K]):
             self._running[key] = (since, task)
 
     async def _run(self, key: K) -> None:
-        due: Due | None = self._clock.monotonic() + self._backoff.first  # if the run is cancelled from outside
+        due: Due | None = self._clock.monotonic() + self._backoff.first  # should the run be cancelled
         try:
             due = await self._work(key)
             self._failed.pop(key, None)

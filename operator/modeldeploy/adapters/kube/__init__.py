@@ -1,0 +1,1 @@
+"""Kubernetes: requests, what was seen of the cluster, leadership and Events."""

@@ -1,0 +1,305 @@
+"""Requests to the API server, in plain dicts.
+
+Typed models of the client library would cost memory for every kind and reject answers that lack a field; its
+transport, authentication and TLS are used as they are. Every request has a time-out. Errors are those of
+`modeldeploy.adapters.kube.errors`.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.config import ConfigException
+
+from modeldeploy.adapters.kube.errors import (
+    NotLeader,
+    TimedOut,
+    Unavailable,
+    from_response,
+)
+from modeldeploy.adapters.kube.limiter import Limiter
+from modeldeploy.adapters.kube.resources import TOKEN_REVIEW, Object, Resource, resource_of
+
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
+_STRICT = {"fieldValidation": "Strict"}
+_BAD_REQUEST = 400
+_READS = frozenset({"get", "list"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list request found: the objects, and the moment (resourceVersion) that they describe."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a token belongs to, as far as the API server accepts it."""
+
+    username: str
+    groups: tuple[str, ...]
+    extra: Mapping[str, tuple[str, ...]]
+
+
+class Kube:
+    """The API server.
+
+    Args:
+        api: The client library's connection; closed by `close`.
+        timeout: Seconds for a whole request.
+        limiter: Turns for writes; None for no limit.
+        may_write: Asked right before a write is sent; when it says no, the write raises `NotLeader`.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        timeout: float = 10.0,
+        limiter: Limiter | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """Requests sent, by verb (as in RBAC) and kind."""
+        self.may_write = may_write
+        self._api = api
+        self._timeout = timeout
+        self._limiter = limiter
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """One object."""
+        return await self._send("get", resource, resource.path(namespace, name))
+
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        size: int = 250,
+    ) -> AsyncIterator[Listing]:
+        """All objects of a kind (in one namespace, or in all), a page at a time, consistently read.
+
+        Args:
+            resource: The kind.
+            namespace: None for all.
+            labels: A label selector.
+            fields: A field selector.
+            size: Objects in a page.
+
+        Raises:
+            Expired: Reading the pages took too long (minutes); begin again.
+        """
+        query = {"limit": str(size)}
+        query |= {"labelSelector": labels} if labels else {}
+        query |= {"fieldSelector": fields} if fields else {}
+        while True:
+            page = await self._send("list", resource, resource.path(namespace), query=query)
+            for item in page["items"]:  # an item of a list carries neither
+                item["apiVersion"], item["kind"] = resource.api_version, resource.kind
+            yield Listing(page["items"], page["metadata"]["resourceVersion"])
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+    ) -> Listing:
+        """All objects of a kind at once; see `pages`."""
+        items: list[Object] = []
+        version = ""
+        async for page in self.pages(resource, namespace, labels=labels, fields=fields):
+            items += page.items
+            version = page.resource_version
+        return Listing(items, version)
+
+    async def create(self, obj: Object) -> Object:
+        """Create an object; `AlreadyExists` if one of that name is there."""
+        resource = resource_of(obj)
+        path = resource.path(obj["metadata"].get("namespace"))
+        return await self._send("create", resource, path, body=obj, query=_STRICT)
+
+    async def apply(
+        self,
+        obj: Object,
+        *,
+        manager: str,
+        force: bool = True,
+        dry_run: bool = False,
+        resource_version: str | None = None,
+    ) -> Object:
+        """Server-side apply: own exactly the fields in `obj`, create the object if it isn't there.
+
+        Args:
+            obj: The fields to own, with apiVersion, kind, name and namespace.
+            manager: The field manager.
+            force: Take fields from other managers; without it such a field is a `Conflict`.
+            dry_run: Check everything, change nothing.
+            resource_version: Only if the object is still this one, else `Conflict`.
+
+        Raises:
+            Invalid: A field is unknown or wrong.
+        """
+        resource = resource_of(obj)
+        meta = obj["metadata"]
+        query = {**_STRICT, "fieldManager": manager, "force": "true" if force else "false"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        if resource_version is not None:
+            obj = {**obj, "metadata": {**meta, "resourceVersion": resource_version}}
+        path = resource.path(meta.get("namespace"), meta["name"])
+        return await self._send("patch", resource, path, body=obj, query=query, content=_APPLY)
+
+    async def replace_status(self, obj: Object, *, manager: str | None = None) -> Object:
+        """Write `obj`'s status if the object is still the one in its resourceVersion, else `Conflict`."""
+        resource = resource_of(obj)
+        meta = obj["metadata"]
+        query = {**_STRICT} | ({"fieldManager": manager} if manager else {})
+        path = resource.path(meta.get("namespace"), meta["name"], "status")
+        return await self._send("update", resource, path, body=obj, query=query)
+
+    async def replace(self, obj: Object) -> Object:
+        """Write the whole object if it is still the one in its resourceVersion, else `Conflict`."""
+        resource = resource_of(obj)
+        meta = obj["metadata"]
+        path = resource.path(meta.get("namespace"), meta["name"])
+        return await self._send("update", resource, path, body=obj, query=_STRICT)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        manager: str | None = None,
+        subresource: str | None = None,
+    ) -> Object:
+        """A JSON merge patch."""
+        query = {**_STRICT} | ({"fieldManager": manager} if manager else {})
+        path = resource.path(namespace, name, subresource)
+        return await self._send("patch", resource, path, body=dict(patch), query=query, content=_MERGE)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+    ) -> None:
+        """Delete an object; one that isn't there is `NotFound`.
+
+        Args:
+            resource: The kind.
+            namespace: Its namespace.
+            name: Its name.
+            uid: Only if it is still this very object, else `Conflict`.
+            resource_version: Only if it hasn't changed since, else `Conflict`.
+            propagation: `Background`, `Foreground` or `Orphan`: what becomes of the objects that it owns.
+        """
+        expected = {"uid": uid, "resourceVersion": resource_version}
+        preconditions = {key: value for key, value in expected.items() if value is not None}
+        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        body |= {"preconditions": preconditions} if preconditions else {}
+        await self._send("delete", resource, resource.path(namespace, name), body=body)
+
+    async def review_token(self, token: str, audience: str) -> Identity | None:
+        """Whom a token for that audience belongs to; None when the API server doesn't accept it."""
+        body = {
+            "apiVersion": TOKEN_REVIEW.api_version,
+            "kind": TOKEN_REVIEW.kind,
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        # a question, though a POST: every replica may ask
+        answer = await self._send("create", TOKEN_REVIEW, TOKEN_REVIEW.path(), body=body, asks=True)
+        status = answer.get("status") or {}
+        if not status.get("authenticated") or audience not in (status.get("audiences") or ()):
+            return None
+        user = status.get("user") or {}
+        extra = {key: tuple(values) for key, values in (user.get("extra") or {}).items()}
+        return Identity(user.get("username", ""), tuple(user.get("groups") or ()), extra)
+
+    async def _send(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content: str = _JSON,
+        asks: bool = False,
+    ) -> Object:
+        if verb not in _READS and not asks:
+            if self._limiter:
+                await self._limiter.turn()
+            if not self.may_write():
+                raise NotLeader(f"{verb} {resource.kind} not sent: this replica doesn't lead")
+        self.requests[verb, resource.kind] += 1
+        started = time.monotonic()
+        try:
+            return await self._exchange(_METHODS[verb], path, query, body, content)
+        except TimeoutError as error:
+            waited = time.monotonic() - started
+            raise TimedOut(
+                f"{verb} {resource.kind}: no answer from the API server in {waited:.1f} s"
+            ) from error
+        except (aiohttp.ClientError, ConnectionError, ConfigException, OSError) as error:
+            raise Unavailable(f"{verb} {resource.kind}: the API server can't be reached: {error}") from error
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Object | None,
+        content: str,
+    ) -> Object:
+        headers = {"Accept": _JSON, "Content-Type": content}
+        parameters = list(query.items()) if query else None
+        _, url, headers, _, _ = await self._api.param_serialize(
+            method, path, query_params=parameters, header_params=headers, auth_settings=["BearerToken"]
+        )
+        response = await self._api.call_api(
+            method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=self._timeout)
+        )
+        data = await response.read()
+        if response.status >= _BAD_REQUEST:
+            raise from_response(response.status, data, response.headers.get("Retry-After"))
+        try:
+            answer: Object = json.loads(data)
+        except ValueError as error:
+            raise Unavailable(f"{method} {path}: the answer is no JSON") from error
+        return answer
+
+
+_METHODS: Mapping[str, str] = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
