@@ -72,7 +72,9 @@ def decide(snapshot: Snapshot) -> Decision:
     return Decision(
         status=status,
         running=running,
-        retired=frozenset(snapshot.observed.workloads) - running if _routed_away(draft, snapshot) else frozenset(),
+        retired=frozenset(snapshot.observed.workloads) - running
+        if _routed_away(draft, snapshot)
+        else frozenset(),
         events=draft.events,
         requeue_at=min((at for at in draft.due if at > snapshot.now), default=None),
     )

@@ -1,0 +1,94 @@
+"""The objects around a revision's Deployment: its record, Service, autoscaler and disruption budget."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modeldeploy.api.v1alpha1.spec import Server
+from modeldeploy.core import naming
+from modeldeploy.core.snapshot import Revision
+from modeldeploy.render.meta import Owner, child
+from modeldeploy.render.workload import Object, deployment, fixed_replicas, is_autoscaled, selector
+
+TARGET_CPU = 70
+
+
+def controller_revision(owner: Owner, revision: Revision) -> Object:
+    """The immutable record of a revision; everything else of it can be made again from this."""
+    data = {"content": dict(revision.content), "template": dict(revision.template)}
+    return child("apps/v1", "ControllerRevision", owner, revision) | {
+        "revision": revision.number,
+        "data": data,
+    }
+
+
+def read_controller_revision(record: Mapping[str, Any]) -> Revision | None:
+    """A revision from its record; None if the record isn't one of ours."""
+    data = record.get("data") or {}
+    name = record["metadata"].get("labels", {}).get(naming.REVISION)
+    if not name or "content" not in data or "template" not in data:
+        return None
+    return Revision(
+        name=name,
+        number=int(record["revision"]),
+        model_version=data["content"]["model"]["version"],
+        content=data["content"],
+        template=data["template"],
+    )
+
+
+def objects(owner: Owner, revision: Revision, server: Server) -> tuple[Object, ...]:
+    """What a running revision consists of, in the order in which it is applied."""
+    parts = [
+        deployment(owner, revision, server, fixed_replicas(server.replicas)),
+        _service(owner, revision),
+        _budget(owner, revision),
+    ]
+    if is_autoscaled(server.replicas):
+        parts.append(_autoscaler(owner, revision, server))
+    return tuple(parts)
+
+
+def _service(owner: Owner, revision: Revision) -> Object:
+    return child("v1", "Service", owner, revision) | {
+        "spec": {
+            "selector": selector(owner.name, revision.name),
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+        }
+    }
+
+
+def _budget(owner: Owner, revision: Revision) -> Object:
+    return child("policy/v1", "PodDisruptionBudget", owner, revision) | {
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector(owner.name, revision.name)},
+        }
+    }
+
+
+def _autoscaler(owner: Owner, revision: Revision, server: Server) -> Object:
+    replicas = server.replicas
+    return child("autoscaling/v2", "HorizontalPodAutoscaler", owner, revision) | {
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": naming.object_name(owner.name, revision.name),
+            },
+            "minReplicas": replicas.min,
+            "maxReplicas": replicas.max,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {
+                            "type": "Utilization",
+                            "averageUtilization": replicas.target_cpu or TARGET_CPU,
+                        },
+                    },
+                }
+            ],
+        }
+    }
