@@ -8,13 +8,15 @@ from pydantic import Field, StringConstraints
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+# Digits are bounded so that no sum of durations leaves the calendar.
+DURATION_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h|d)|[0-9]{1,8}ms)+$"
+PERCENT_PATTERN = r"^[0-9]+(\.[0-9]+)?%$"
 BOUND_PATTERN = r"^-?[0-9]+(\.[0-9]+)?(%|ms|s|m)?$"
 
 Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, max_length=32)]
 """A time span such as `30s`, `20m`, `1h30m` or `7d`."""
 
-Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?%$", max_length=16)]
+Percent = Annotated[str, StringConstraints(pattern=PERCENT_PATTERN, max_length=16)]
 """A share of the whole such as `1%`."""
 
 Bound = Annotated[int, Field()] | Annotated[str, StringConstraints(pattern=BOUND_PATTERN, max_length=32)]

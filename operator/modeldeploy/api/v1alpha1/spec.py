@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from modeldeploy.api.quantity import Bound, Duration, Percent
+from modeldeploy.api.v1alpha1 import rules
 from modeldeploy.api.v1alpha1.base import Part, Rule
 
 
@@ -76,12 +77,31 @@ class WatchAction(StrEnum):
     NOTIFY = "Notify"
 
 
+class PullPolicy(StrEnum):
+    """When an image is pulled."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+INTERVAL_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h)|[0-9]{1,8}ms)+$"
+RATIO_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+PATH_PATTERN = r"^/[^\s]*$"
+VERSION_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+IMAGE_PATTERN = r"^[^\s]+$"
+URL_PATTERN = r"^https?://[^\s/]+(/[^\s]*)?$"
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]*)?([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
+
 Weight = Annotated[int, Field(ge=1, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Path = Annotated[str, StringConstraints(pattern=r"^/[^\s]*$", max_length=256)]
-ModelVersion = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", min_length=1, max_length=63)
-]
+Path = Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=256)]
+ModelVersion = Annotated[str, StringConstraints(pattern=VERSION_PATTERN, min_length=1, max_length=63)]
+Interval = Annotated[str, StringConstraints(pattern=INTERVAL_PATTERN, max_length=32)]
+Quantity = (
+    Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=QUANTITY_PATTERN, max_length=32)]
+)
 
 
 class Model(Part):
@@ -106,29 +126,21 @@ class Replicas(Part):
         ge=1,
         le=1000,
         alias="targetCPU",
-        description="CPU use, in percent of the request, that the autoscaler aims at. Defaults to 70. Needs a "
+        description="CPU use, in percent of the request, that the autoscaler aims at. Defaults to 70. Needs "
+        "a "
         "CPU request in `spec.server.resources` and a metrics API in the cluster.",
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        {
-            "rule": "!has(self.max) || (has(self.min) ? self.min : 1) <= self.max",
-            "message": "spec.server.replicas: max is below min; raise max or lower min",
-        },
-        {
-            "rule": "!has(self.targetCPU) || (has(self.max) && (has(self.min) ? self.min : 1) < self.max)",
-            "message": "spec.server.replicas.targetCPU: needs an autoscaler; set max above min, or leave it out",
-        },
-    )
+    rules: ClassVar[tuple[Rule, ...]] = rules.REPLICAS
 
 
 class Resources(Part):
     """Compute resources of the model's container, as in a pod."""
 
-    requests: dict[str, int | str] | None = Field(
+    requests: dict[str, Quantity] | None = Field(
         default=None, max_length=16, description="What is reserved, e.g. `{cpu: '1', memory: 1Gi}`."
     )
-    limits: dict[str, int | str] | None = Field(
+    limits: dict[str, Quantity] | None = Field(
         default=None, max_length=16, description="What may be used at most, e.g. `{memory: 2Gi}`."
     )
 
@@ -138,16 +150,18 @@ class Server(Part):
 
     runtime: Runtime = Field(
         default=Runtime.OPEN_INFERENCE,
-        description="OpenInference: port 8080, readiness `/v2/health/ready`, liveness `/v2/health/live`, metrics "
-        "`/metrics`. Custom: `port` is required, readiness is a TCP connection unless `readinessPath` is given.",
+        description="OpenInference: port 8080, readiness `/v2/health/ready`, liveness `/v2/health/live`, "
+        "metrics "
+        "`/metrics`. Custom: `port` is required, readiness is a TCP connection unless `readinessPath` is "
+        "given.",
     )
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\s]+$")] = Field(
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=IMAGE_PATTERN)] = Field(
         description="Container image of the model server.", examples=["registry.example/recogniser:7"]
     )
-    image_pull_policy: str | None = Field(
+    image_pull_policy: PullPolicy | None = Field(
         default=None,
-        pattern="^(Always|IfNotPresent|Never)$",
-        description="When the image is pulled: Always, IfNotPresent or Never. Kubernetes chooses by tag if absent.",
+        description="When the image is pulled: Always, IfNotPresent or Never. Kubernetes chooses by tag if "
+        "absent.",
     )
     port: Port | None = Field(
         default=None,
@@ -173,17 +187,13 @@ class Server(Part):
     )
     pod_template: dict[str, Any] | None = Field(
         default=None,
-        description="Anything else a pod may need, merged into the pod template (a PodTemplateSpec: `metadata`, "
+        description="Anything else a pod may need, merged into the pod template (a PodTemplateSpec: "
+        "`metadata`, "
         "`spec`). The model's container is named `model`; containers, volumes and variables merge by name.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        {
-            "rule": "!has(self.runtime) || self.runtime != 'Custom' || has(self.port)",
-            "message": "spec.server.port: runtime Custom presets no port; add the port your server listens on",
-        },
-    )
+    rules: ClassVar[tuple[Rule, ...]] = rules.SERVER
 
 
 class Traffic(Part):
@@ -195,8 +205,11 @@ class Traffic(Part):
     )
     timeout: Duration | None = Field(
         default=None,
-        description="Longest time for one answer; then the client gets 504. Without it a slow model is waited for.",
+        description="Longest time for one answer; then the client gets 504. Without it a slow model is "
+        "waited for.",
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = rules.TRAFFIC
 
 
 class Step(Part):
@@ -241,33 +254,27 @@ class Rollout(Part):
     )
     progress_deadline: Duration = Field(
         default="15m",
-        description="How long the work of a rollout may take on top of `spec.server.startupTimeout` and the holds, "
+        description="How long the work of a rollout may take on top of `spec.server.startupTimeout` and the "
+        "holds, "
         "before it is given up and traffic returned. Waiting for a metrics store does not count.",
     )
     false_rollback: Percent = Field(
         default="1%",
-        description="Chance, per rollout and over all metrics together, that a candidate as good as stable is "
+        description="Chance, per rollout and over all metrics together, that a candidate as good as stable "
+        "is "
         "rolled back. Smaller needs more evidence.",
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        {
-            "rule": "!has(self.steps) || !has(self.strategy) || self.strategy == 'Canary'",
-            "message": "spec.rollout.steps: only strategy Canary takes steps; remove them or set strategy: Canary",
-        },
-        {
-            "rule": "!has(self.steps) || self.steps.all(i, s, i == 0 || self.steps[i - 1].weight < s.weight)",
-            "message": "spec.rollout.steps: weights must grow from step to step; sort them or remove the repeated one",
-        },
-    )
+    rules: ClassVar[tuple[Rule, ...]] = rules.ROLLOUT
 
 
 class Compare(Part):
     """A bound relative to stable, measured over the same time."""
 
+    rules: ClassVar[tuple[Rule, ...]] = rules.COMPARE
+
     max_ratio: (
-        Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$", max_length=16)]
-        | Annotated[int, Field(ge=1)]
+        Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)] | Annotated[int, Field(ge=1)]
     ) = Field(
         description="Candidate's ratio over stable's at most, e.g. `\"1.2\"` (quoted) or `2`. At least 1.",
     )
@@ -276,22 +283,25 @@ class Compare(Part):
 class Metric(Part):
     """One thing to watch, with its bounds."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)] = Field(
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=40)] = Field(
         description="Name in status, messages and history."
     )
     category: Category = Field(
-        description="Software (latency, errors), Input (what callers send: flags drift, never blames a candidate) "
+        description="Software (latency, errors), Input (what callers send: flags drift, never blames a "
+        "candidate) "
         "or Output (what the model answers)."
     )
     preset: Preset | None = Field(
         default=None,
-        description="A metric the operator knows. latencyP50/P95/P99 and errorRatio come from the router, per "
+        description="A metric the operator knows. latencyP50/P95/P99 and errorRatio come from the router, "
+        "per "
         "revision; nullRatio, missingRatio, inputSize and brightness from the model's own metrics.",
     )
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         default=None,
         description="PromQL that yields one number for a revision. `$revision`, `$name` and `$namespace` are "
-        "replaced; every selector is confined to the object's namespace. Judged as `Heuristic`: there is no count "
+        "replaced; every selector is confined to the object's namespace. Judged as `Heuristic`: there is no "
+        "count "
         "behind the number, so a breach pauses and never rolls back.",
     )
     max: Bound | None = Field(
@@ -307,43 +317,13 @@ class Metric(Part):
         description="Hold: no data holds the step. Ignore: the step goes on without this metric.",
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        {
-            "rule": "has(self.preset) != has(self.query)",
-            "message": "spec.monitoring.metrics: give either preset or query, not both and not neither",
-        },
-        {
-            "rule": "has(self.max) || has(self.min) || has(self.compare)",
-            "message": "spec.monitoring.metrics: a metric needs a bound: add max, min or compare",
-        },
-        {
-            "rule": "!has(self.preset) || !self.preset.startsWith('latency') || "
-            "((!has(self.max) || string(self.max).matches('^[0-9.]+(ms|s|m)$')) && !has(self.min))",
-            "message": "spec.monitoring.metrics.max: a latency is bounded above by a duration, e.g. max: 300ms",
-        },
-        {
-            "rule": "!has(self.preset) || !self.preset.endsWith('Ratio') || "
-            "((!has(self.max) || string(self.max).matches('^[0-9.]+%$')) && "
-            "(!has(self.min) || string(self.min).matches('^[0-9.]+%$')))",
-            "message": "spec.monitoring.metrics: a ratio is bounded by a percentage, e.g. max: 1%",
-        },
-        {
-            "rule": "!has(self.compare) || (has(self.preset) && "
-            "(self.preset.startsWith('latency') || self.preset.endsWith('Ratio')))",
-            "message": "spec.monitoring.metrics.compare: needs counts; only latency and ratio presets can be compared",
-        },
-        {
-            "rule": "!has(self.compare) || self.category != 'Input'",
-            "message": "spec.monitoring.metrics.compare: inputs come from callers and never blame a candidate; "
-            "use max or min",
-        },
-    )
+    rules: ClassVar[tuple[Rule, ...]] = rules.METRIC
 
 
 class Prometheus(Part):
     """The metrics store of this object."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=512)] = Field(
+    url: Annotated[str, StringConstraints(pattern=URL_PATTERN, max_length=512)] = Field(
         description="Base URL. Must be on the operator's allow-list (chart value `prometheus.allowedURLs`).",
     )
 
@@ -351,7 +331,7 @@ class Prometheus(Part):
 class Monitoring(Part):
     """What is watched, during rollouts and after."""
 
-    interval: Duration = Field(default="10s", description="Time between two looks at the metrics, 1s to 1h.")
+    interval: Interval = Field(default="10s", description="Time between two looks at the metrics, 1s to 1h.")
     window: Duration = Field(
         default="2m",
         description="Span over which values are shown and means are taken; no test depends on it.",
@@ -367,13 +347,7 @@ class Monitoring(Part):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        {
-            "rule": "!has(self.interval) || (duration(self.interval.endsWith('d') ? '8760h' : self.interval) "
-            ">= duration('1s') && duration(self.interval.endsWith('d') ? '8760h' : self.interval) <= duration('1h'))",
-            "message": "spec.monitoring.interval: must lie between 1s and 1h",
-        },
-    )
+    rules: ClassVar[tuple[Rule, ...]] = rules.MONITORING
 
 
 class OnBreach(Part):
@@ -381,11 +355,13 @@ class OnBreach(Part):
 
     during_rollout: RolloutAction = Field(
         default=RolloutAction.ROLLBACK,
-        description="Rollback: all traffic returns to stable at once. Pause: the step stays. Notify: only told.",
+        description="Rollback: all traffic returns to stable at once. Pause: the step stays. Notify: only "
+        "told.",
     )
     after_rollout: WatchAction = Field(
         default=WatchAction.FLAG_RETRAINING,
-        description="FlagRetraining: condition RetrainingRecommended when inputs or outputs breach. Notify: only told.",
+        description="FlagRetraining: condition RetrainingRecommended when inputs or outputs breach. Notify: "
+        "only told.",
     )
 
 

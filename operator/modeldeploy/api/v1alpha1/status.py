@@ -22,7 +22,7 @@ class Phase(StrEnum):
 class Verdict(StrEnum):
     """What the evidence says of one metric."""
 
-    PASS = "Pass"
+    PASS = "Pass"  # noqa: S105 - a verdict, no password
     BREACH = "Breach"
     INCONCLUSIVE = "Inconclusive"
     NO_DATA = "NoData"
