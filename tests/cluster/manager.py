@@ -1,0 +1,237 @@
+"""Choosing a cluster for this machine, bringing it up and taking it down."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster import controlplane, debian, images, kindcluster, network, node, record
+from cluster.paths import locked
+from cluster.progress import say
+from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE, Record
+from cluster.shell import ClusterError, UnavailableError, run, succeeds
+from cluster.tools import Tools, go, kwok, tools
+
+KUBECONFIG_VARIABLE = "MODELDEPLOY_KUBECONFIG"
+NAME_VARIABLE = "MODELDEPLOY_CLUSTER"
+DEFAULT_NAMES = {NODE: "dev", KIND: "modeldeploy", CONTROL_PLANE: "api"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is up.
+
+    Attributes:
+        name: what the commands call it.
+        flavour: ``given``, ``kind``, ``node`` or ``control-plane``.
+        kubeconfig: an administrator's.
+        kubectl, helm: programs that fit the cluster.
+        pod_reachable: whether this machine reaches pod and Service addresses directly.
+    """
+
+    name: str
+    flavour: str
+    kubeconfig: Path
+    kubectl: Path
+    helm: Path
+    pod_reachable: bool = False
+    packages: Path | None = field(default=None, repr=False)
+
+    def image(self, name: str) -> str:
+        """The reference of an image of `images.TABLE`, built if its inputs changed, and on the cluster's nodes."""
+        return self.build_and_load([name])[name]
+
+    def build_and_load(self, names: list[str]) -> dict[str, str]:
+        """The references of several images; see `image`."""
+        return images.provide(self.flavour, self.name, self.packages, names)
+
+    def run_kubectl(self, *words: str, given: str | None = None, timeout: float = 120) -> str:
+        """What kubectl prints; `given` is its standard input.
+
+        Raises:
+            ClusterError: it failed or took longer than `timeout` seconds.
+        """
+        command = [self.kubectl, "--kubeconfig", self.kubeconfig, *words]
+        return run(command, given=given, timeout=timeout)
+
+    def run_helm(self, *words: str, timeout: float = 300) -> str:
+        """What helm prints.
+
+        Raises:
+            ClusterError: it failed or took longer than `timeout` seconds.
+        """
+        return run([self.helm, "--kubeconfig", self.kubeconfig, *words], timeout=timeout)
+
+    def down(self) -> None:
+        """Take the cluster down, unless it was given."""
+        down(self.name)
+
+
+def engine_answers() -> bool:
+    """Whether a container engine answers that kind can use."""
+    return shutil.which("docker") is not None and succeeds(["docker", "info"])
+
+
+def why_no_node() -> str:
+    """Why the single node can't run here; empty when it can."""
+    reasons = []
+    if not Path("/proc/self/ns/net").exists():
+        reasons.append("this is not Linux")
+    elif not network.is_root():
+        reasons.append("this is not root")
+    if not shutil.which("apt-get") and debian.missing():
+        reasons.append(f"{', '.join(debian.missing())} missing and no apt-get to install them")
+    try:
+        go()
+    except UnavailableError as error:
+        reasons.append(str(error))
+    return "; ".join(reasons)
+
+
+def choose(want: str = NODE, kubeconfig: Path | None = None) -> str:
+    """The flavour that `want` gets on this machine, the kubeconfig given first.
+
+    Raises:
+        UnavailableError: no flavour that would do can run here.
+    """
+    if kubeconfig or os.environ.get(KUBECONFIG_VARIABLE):
+        return GIVEN
+    if want == CONTROL_PLANE:
+        return CONTROL_PLANE
+    if engine_answers():
+        return KIND
+    if reason := why_no_node():
+        raise UnavailableError(
+            f"no cluster that runs pods: {KUBECONFIG_VARIABLE} is not set, no container engine answers "
+            f"(docker info), and a node can't be built: {reason}"
+        )
+    return NODE
+
+
+def ensure(
+    want: str = NODE,
+    *,
+    name: str | None = None,
+    kubeconfig: Path | None = None,
+    flavour: str | None = None,
+    play_nodes: bool = False,
+) -> Cluster:
+    """A cluster that is up, found or made.
+
+    Args:
+        want: ``node`` for one that runs pods, ``control-plane`` for one that need not.
+        name: what to call it; ``MODELDEPLOY_CLUSTER`` or the flavour's default otherwise.
+        kubeconfig: use this cluster; ``MODELDEPLOY_KUBECONFIG`` otherwise. ``KUBECONFIG`` is never looked at.
+        flavour: take this one, whatever `choose` says.
+        play_nodes: on a control plane alone, let kwok play a node and its pods.
+
+    Raises:
+        UnavailableError: none that would do can run here; the message says what is missing.
+        ClusterError: it should run here, but something failed; the message says what and where to look.
+    """
+    chosen = flavour or choose(want, kubeconfig)
+    if chosen == GIVEN:
+        path = kubeconfig or Path(os.environ[KUBECONFIG_VARIABLE])
+        return _given(path.expanduser().resolve())
+    called = name or os.environ.get(NAME_VARIABLE) or DEFAULT_NAMES[chosen]
+    with locked(f"cluster-{called}"):
+        if chosen == KIND:
+            kubectl, helm = kindcluster.up(called)
+            return Cluster(called, KIND, kindcluster.kubeconfig(called), kubectl, helm)
+        makers: dict[str, Callable[[str], Cluster]] = {
+            NODE: _node,
+            CONTROL_PLANE: lambda each: _control_plane(each, play_nodes=play_nodes),
+        }
+        return makers[chosen](called)
+
+
+def _given(path: Path) -> Cluster:
+    for name in record.names():
+        known = record.load(name)
+        if known and known.kubeconfig == path:
+            return ensure(flavour=known.flavour, name=name)
+    if not path.is_file():
+        raise ClusterError(f"the kubeconfig {path} is not there")
+    kubectl, helm = kindcluster.clients(None)
+    run([kubectl, "--kubeconfig", path, "get", "--raw", "/readyz"], timeout=30)
+    return Cluster("given", GIVEN, path, kubectl, helm)
+
+
+def _record(name: str, flavour: str) -> Record:
+    known = record.load(name)
+    if known and known.flavour != flavour:
+        raise ClusterError(f"cluster {name} is of flavour {known.flavour}: take another --name or take it down")
+    return known or Record(name, flavour)
+
+
+def _control_plane(name: str, *, play_nodes: bool) -> Cluster:
+    made = tools()
+    player = kwok() if play_nodes else None
+    known = _record(name, CONTROL_PLANE)
+    running = known.processes and not known.dead() and controlplane.answers(known)
+    if not running or (player and "kwok" not in known.processes):
+        controlplane.start(known, made, scheduler=play_nodes)
+        if player:
+            controlplane.play_nodes(known, made, player)
+    return Cluster(name, CONTROL_PLANE, known.kubeconfig, made["kubectl"], made["helm"])
+
+
+def _node(name: str) -> Cluster:
+    if reason := why_no_node():
+        raise UnavailableError(f"a node can't be built here: {reason}")
+    made, packages = _parts()
+    known = _record(name, NODE)
+    if not known.processes or known.dead() or not controlplane.answers(known):
+        if known.processes and (ended := known.dead()):
+            say(f"cluster {name}: {', '.join(ended)} not running, starting again")
+        if not known.octet:
+            known.octet = network.free_octet(network.taken_networks())
+        node.start(known, made, packages)
+    return Cluster(name, NODE, known.kubeconfig, made["kubectl"], made["helm"], True, packages)
+
+
+def _parts() -> tuple[Tools, Path]:
+    """The built programs and the unpacked packages; the packages and the base image while Go compiles."""
+    failures: list[BaseException] = []
+
+    def prepare() -> None:
+        try:
+            debian.install()
+            debian.unpacked()
+            images.base()
+        except ClusterError as error:
+            failures.append(error)
+
+    beside = threading.Thread(target=prepare)
+    beside.start()
+    try:
+        made = tools()
+    finally:
+        beside.join()
+    if failures:
+        raise failures[0]
+    return made, debian.unpacked()
+
+
+def down(name: str, *, purge: bool = False) -> bool:
+    """Take a cluster down; with `purge` its imported images go too. Whether there was one."""
+    with locked(f"cluster-{name}"):
+        known = record.load(name)
+        if known is None:
+            return kindcluster.down(name)
+        if known.flavour == NODE:
+            node.stop(known)
+        else:
+            controlplane.stop(known)
+        if purge:
+            shutil.rmtree(known.folder, ignore_errors=True)
+        return True
+
+
+def become(cluster: Cluster, program: str, words: list[str]) -> int:
+    """Run kubectl or helm on the terminal and give back its exit code."""
+    path = cluster.kubectl if program == "kubectl" else cluster.helm
+    return subprocess.run([path, "--kubeconfig", cluster.kubeconfig, *words], check=False).returncode
