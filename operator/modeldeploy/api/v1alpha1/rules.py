@@ -61,8 +61,8 @@ ROLLOUT: tuple[Rule, ...] = (
         "self.steps.all(s, self.steps.exists_one(t, t.weight == s.weight)))",
         "message": "weights must grow from step to step; sort them or remove the repeated one",
         "fieldPath": ".steps",
-        "messageExpression": "'weights %s do not grow from step to step; sort them or remove one of two equal'"
-        ".format([self.steps.map(s, s.weight)])",
+        "messageExpression": "'weights %s do not grow from step to step; "
+        "sort them or remove the repeated one'.format([self.steps.map(s, s.weight)])",
     },
     {
         "rule": "!has(self.falseRollback) || !self.falseRollback.matches('^[0-9]+([.][0-9]+)?%$') || "
