@@ -115,7 +115,8 @@ def _the_input(inputs: Any) -> dict[str, Any]:
     tensor: dict[str, Any] = inputs[0]
     if tensor.get("name") != "image":
         raise ProtocolError(f'unknown input {tensor.get("name")!r:.80}; the input is named "image"')
-    if tensor.get("datatype") not in DATATYPES:
+    datatype = tensor.get("datatype")
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise ProtocolError(f"image: datatype must be one of {', '.join(sorted(DATATYPES))}")
     return tensor
 
