@@ -1,0 +1,1 @@
+"""Routes at weights over revisions, one module or package per provider."""
