@@ -235,7 +235,7 @@ class Engine(Generic[K]):
         failures = self._failed.get(key, 0) + 1
         self._failed[key] = failures
         delay = max(self._backoff.delay(failures, self._dice), getattr(error, "retry_after", None) or 0.0)
-        logger.warning("%s failed %d times, again in %.1f s", key, failures, delay, exc_info=error)
+        logger.warning("%s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
         return self._clock.monotonic() + delay
 
     def _ring(self) -> None:
