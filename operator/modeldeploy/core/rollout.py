@@ -36,7 +36,7 @@ def situation(snapshot: Snapshot) -> Situation:
     status, target = snapshot.status, snapshot.target
     if is_lost(snapshot):
         return Situation.LOST
-    if snapshot.spec is None or target is None or snapshot.observed.rejection:
+    if snapshot.spec is None or snapshot.invalid or target is None or snapshot.observed.rejection:
         return Situation.INVALID
     stable, candidate = status.stable, status.candidate
     if candidate:

@@ -24,7 +24,7 @@ class Owner:
 
 
 def child(api_version: str, kind: str, owner: Owner, revision: Revision | None) -> dict[str, Any]:
-    """Type and metadata of an object: a revision's (`<name>-<hash>`) or the ModelDeployment's own (`<name>`)."""
+    """Type and metadata of an object: a revision's (`<name>-<hash>`) or the object's own (`<name>`)."""
     labels = {naming.MANAGED_BY: "modeldeploy", naming.NAME: owner.name}
     if revision:
         labels |= {naming.REVISION: revision.name, naming.MODEL_VERSION: revision.model_version}

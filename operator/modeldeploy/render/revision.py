@@ -7,7 +7,7 @@ from modeldeploy.api.v1alpha1.spec import Server
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner, child
-from modeldeploy.render.workload import Object, deployment, fixed_replicas, is_autoscaled, selector
+from modeldeploy.render.workload import Object, deployment, is_autoscaled, selector
 
 TARGET_CPU = 70
 
@@ -36,14 +36,23 @@ def read_controller_revision(record: Mapping[str, Any]) -> Revision | None:
     )
 
 
-def objects(owner: Owner, revision: Revision, server: Server) -> tuple[Object, ...]:
-    """What a running revision consists of, in the order in which it is applied."""
+def objects(owner: Owner, revision: Revision, server: Server, *, handed_over: bool) -> tuple[Object, ...]:
+    """What a running revision consists of, in the order in which it is applied.
+
+    Args:
+        owner: The ModelDeployment.
+        revision: The revision.
+        server: Its server, with today's replicas.
+        handed_over: The Deployment exists, so that an autoscaler, where there is one, has its replicas to choose.
+            A new Deployment starts with the minimum instead of waiting for the autoscaler's first look.
+    """
+    autoscaled = is_autoscaled(server.replicas) and handed_over
     parts = [
-        deployment(owner, revision, server, fixed_replicas(server.replicas)),
+        deployment(owner, revision, server, None if autoscaled else server.replicas.min),
         _service(owner, revision),
         _budget(owner, revision),
     ]
-    if is_autoscaled(server.replicas):
+    if autoscaled:
         parts.append(_autoscaler(owner, revision, server))
     return tuple(parts)
 

@@ -1,4 +1,4 @@
-"""The pods of a revision: their template, kept for good when the revision is made, and the Deployment around it."""
+"""The pods of a revision: their template, kept for good when the revision is made, and the Deployment."""
 
 import math
 from collections.abc import Mapping
@@ -22,14 +22,13 @@ GRACE = 60
 """Seconds that an ending pod has for its last answers."""
 
 
-def pod_template(server: Server, model_version: str) -> Object:
-    """The pod template of a revision, without the labels that name it.
+def pod_template(server: Server) -> Object:
+    """The pod template of a revision, without the labels by which its pods are found.
 
     Restricted pod security by default; `spec.server.podTemplate` has the last word.
     """
     base: Object = {
         "metadata": {
-            "labels": {naming.MANAGED_BY: "modeldeploy", naming.MODEL_VERSION: model_version},
             "annotations": {naming.METRICS_PATH: server.metrics_path or METRICS_PATH},
         },
         "spec": {
@@ -54,7 +53,8 @@ def deployment(owner: Owner, revision: Revision, server: Server, replicas: int |
         replicas: How many pods, or None to leave their number to an autoscaler.
     """
     labels = selector(owner.name, revision.name)
-    template = merge(revision.template, {"metadata": {"labels": labels}})
+    found_by = labels | {naming.MANAGED_BY: "modeldeploy", naming.MODEL_VERSION: revision.model_version}
+    template = merge(revision.template, {"metadata": {"labels": found_by}})
     patience = math.ceil(seconds(server.startup_timeout)) + 60
     spec: Object = {
         "selector": {"matchLabels": labels},
@@ -66,11 +66,6 @@ def deployment(owner: Owner, revision: Revision, server: Server, replicas: int |
     if replicas is not None:
         spec["replicas"] = replicas
     return child("apps/v1", "Deployment", owner, revision) | {"spec": spec}
-
-
-def fixed_replicas(replicas: Replicas) -> int | None:
-    """The number of pods where no autoscaler chooses it."""
-    return None if is_autoscaled(replicas) else replicas.min
 
 
 def is_autoscaled(replicas: Replicas) -> bool:
@@ -120,7 +115,7 @@ def _container(server: Server) -> Object:
 
 
 def _probe(path: str | None) -> Object:
-    """Over HTTP where a path is known, else a TCP connection. The timeout is patient: busy models answer late."""
+    """Over HTTP where a path is known, else a TCP connection; patient, since busy models answer late."""
     how: Mapping[str, Any] = (
         {"httpGet": {"path": path, "port": "http"}} if path else {"tcpSocket": {"port": "http"}}
     )

@@ -1,0 +1,1 @@
+"""One look at one thing: observe, ask, decide, write the status, render, apply, tell."""

@@ -1,0 +1,262 @@
+"""One look at one ModelDeployment."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from modeldeploy.adapters.clock import Clock
+from modeldeploy.adapters.kube.cache import Cache
+from modeldeploy.adapters.kube.client import Kube
+from modeldeploy.adapters.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Terminating
+from modeldeploy.adapters.kube.events import Recorder
+from modeldeploy.adapters.kube.resources import MODEL_DEPLOYMENT
+from modeldeploy.api.v1alpha1.base import dump
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Routing
+from modeldeploy.core import naming
+from modeldeploy.core.decision import Decision
+from modeldeploy.core.request import Request, read_spec, read_status
+from modeldeploy.core.rollout import decide
+from modeldeploy.core.snapshot import Revision, Snapshot, Target
+from modeldeploy.reconcile.apply import Applier, NameTaken
+from modeldeploy.reconcile.judge import Judge
+from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
+from modeldeploy.reconcile.ports import Ports
+from modeldeploy.reconcile.routers import RouterProbe
+from modeldeploy.reconcile.routes import Routes
+from modeldeploy.reconcile.wanted import handovers, unwanted_objects, wanted_objects
+from modeldeploy.render.meta import Owner, is_owned
+from modeldeploy.render.revision import controller_revision
+from modeldeploy.render.workload import deployment, pod_template
+
+logger = logging.getLogger(__name__)
+
+Object = Mapping[str, Any]
+
+SOON = timedelta(milliseconds=50)
+"""Until the routers are asked again what they serve."""
+CONFLICT_PAUSE = timedelta(seconds=3)
+"""Until an object in the way is looked for again: nothing tells us that it is gone."""
+
+
+class DeploymentReconciler:
+    """Brings ModelDeployments forward.
+
+    Args:
+        kube: The API server.
+        cache: What was last seen of it.
+        routes: Told of every status that was written.
+        probe: Asks routers what they serve.
+        judge: Looks at the metrics.
+        recorder: Tells people.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        cache: Cache,
+        routes: Routes,
+        probe: RouterProbe,
+        judge: Judge,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._routes = routes
+        self._probe = probe
+        self._judge = judge
+        self._recorder = recorder
+        self._clock = clock
+        self._applier = Applier(kube, cache)
+        self._ports = Ports(cache)
+        self._memory: dict[tuple[str, str], tuple[str, Memory]] = {}
+
+    async def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """One look; returns when the next one is due without a wake."""
+        obj = self._cache.get("ModelDeployment", namespace, name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            self._forget(namespace, name)
+            return None
+        try:
+            return await self._reconcile(obj)
+        except Terminating:
+            return None  # the namespace goes, and everything in it
+        except Conflict:
+            return await self._look_again(namespace, name)
+
+    async def _reconcile(self, obj: Object) -> datetime | None:
+        of, request = owner(obj), read_spec(obj)
+        memory = self._remember(of)
+        known = revisions(self._cache, of)
+        target = await self._target(obj, of, request, known, memory)
+        snapshot = self._snapshot(obj, of, request, known, target, memory)
+        decision = decide(snapshot)
+        if request.spec:
+            decision = self._with_port(decision, of)
+        await self._write_status(obj, snapshot.status, decision)
+        due = [decision.requeue_at, self._judge.next_look(of.uid)]
+        if request.spec:
+            due.append(await self._carry_out(of, request.spec, known, decision, memory))
+        due.append(await self._follow_routers(of, decision.status, memory))
+        return min((at for at in due if at), default=None)
+
+    def _snapshot(
+        self,
+        obj: Object,
+        of: Owner,
+        request: Request,
+        known: Mapping[str, Revision],
+        target: Target | None,
+        memory: Memory,
+    ) -> Snapshot:
+        status, now = read_status(obj), self._clock.now()
+        invalid = request.invalid or self._judge.complaint(request.spec)
+        return Snapshot(
+            generation=obj["metadata"]["generation"],
+            spec=request.spec,
+            invalid=invalid,
+            target=target,
+            status=status,
+            observed=observe(self._cache, of, known, target.revision if target else None, memory),
+            assessments=self._judge.look(of, request.spec, status, now) if request.spec else (),
+            now=now,
+        )
+
+    async def _target(
+        self,
+        obj: Object,
+        of: Owner,
+        request: Request,
+        known: dict[str, Revision],
+        memory: Memory,
+    ) -> Target | None:
+        """The revision in spec; recorded before anything else, once the API server would take its pods."""
+        if request.spec is None:
+            return None
+        content = naming.revision_content(obj["spec"])
+        name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
+        target = Target(name, request.spec.model.version)
+        if name in known:
+            return target
+        revision = Revision(
+            name=name,
+            number=max((one.number for one in known.values()), default=0) + 1,
+            model_version=request.spec.model.version,
+            content=content,
+            template=pod_template(request.spec.server),
+        )
+        if name not in memory.refused:
+            memory.refused[name] = await self._refusal(of, revision, request.spec)
+        if memory.refused[name] is None:
+            self._cache.wrote(
+                await self._kube.apply(controller_revision(of, revision), manager=naming.FIELD_MANAGER)
+            )
+            known[name] = revision
+        return target
+
+    async def _refusal(self, of: Owner, revision: Revision, spec: ModelDeploymentSpec) -> str | None:
+        """Why the API server doesn't take the revision's pods, or None."""
+        try:
+            await self._kube.apply(
+                deployment(of, revision, spec.server, spec.server.replicas.min),
+                manager=naming.FIELD_MANAGER,
+                dry_run=True,
+            )
+        except Invalid as error:
+            return f"spec.server is refused by the API server: {error.message}"
+        return None
+
+    def _with_port(self, decision: Decision, of: Owner) -> Decision:
+        if decision.status.routing:
+            return decision
+        port = self._ports.allocate(of.namespace, of.uid)
+        status = decision.status.model_copy(update={"routing": Routing(port=port)})
+        return Decision(status, decision.running, decision.retired, decision.events, decision.requeue_at)
+
+    async def _write_status(self, obj: Object, before: ModelDeploymentStatus, decision: Decision) -> None:
+        """The fence: what follows is done only by whoever gets this write through."""
+        status = decision.status
+        if status == before and obj.get("status"):
+            return
+        body = {**obj, "status": dump(status)}
+        self._cache.wrote(await self._kube.replace_status(body, manager=naming.FIELD_MANAGER))
+        self._routes.publish(obj["metadata"]["namespace"])
+        for event in decision.events:
+            self._recorder.record(obj, str(event.severity), event.reason, event.message)
+            logger.info("%s/%s %s: %s", *_place(obj), event.reason, event.message)
+
+    async def _carry_out(
+        self,
+        of: Owner,
+        spec: ModelDeploymentSpec,
+        known: Mapping[str, Revision],
+        decision: Decision,
+        memory: Memory,
+    ) -> datetime | None:
+        present = children(self._cache, of)
+        try:
+            for held in handovers(of, spec, decision, present):
+                self._cache.wrote(await self._kube.apply(held, manager=naming.REPLICAS_FIELD_MANAGER))
+            await self._applier.carry_out(
+                wanted_objects(of, spec, known, decision, present),
+                unwanted_objects(spec, known, decision, present),
+                namespace=of.namespace,
+                is_ours=lambda found: is_owned(found["metadata"], of),
+                settled=memory.settled,
+            )
+        except NameTaken as taken:
+            news = memory.conflict != taken.message
+            memory.conflict, memory.failure = taken.message, None
+            return self._clock.now() + (timedelta() if news else CONFLICT_PAUSE)
+        except (Invalid, Forbidden) as error:
+            if isinstance(error, Terminating) or memory.failure == error.message:
+                raise
+            memory.failure = error.message
+            return self._clock.now()
+        news = bool(memory.failure or memory.conflict)
+        memory.failure = memory.conflict = None
+        return self._clock.now() if news else None
+
+    async def _follow_routers(
+        self, of: Owner, status: ModelDeploymentStatus, memory: Memory
+    ) -> datetime | None:
+        """Learn which generation the routers serve, until it is the decided one."""
+        if status.stable is None or status.routing is None:
+            return None
+        learnt = await self._probe.ask(
+            of.namespace, status.routing.port, status.traffic_generation, memory.serving
+        )
+        if learnt.changed:
+            return self._clock.now()
+        return self._clock.now() + SOON if learnt.behind else None
+
+    async def _look_again(self, namespace: str, name: str) -> datetime | None:
+        """Somebody wrote first: take the object as it is now and decide anew."""
+        try:
+            self._cache.wrote(await self._kube.get(MODEL_DEPLOYMENT, namespace, name))
+        except NotFound:
+            return None
+        except KubeError:
+            logger.warning("%s/%s can't be read anew", namespace, name)
+        return self._clock.now() + SOON
+
+    def _remember(self, of: Owner) -> Memory:
+        key = (of.namespace, of.name)
+        uid, memory = self._memory.get(key, ("", Memory()))
+        if uid != of.uid:
+            memory = Memory()
+            self._memory[key] = (of.uid, memory)
+        return memory
+
+    def _forget(self, namespace: str, name: str) -> None:
+        uid, _ = self._memory.pop((namespace, name), ("", None))
+        if uid:
+            self._judge.forget(uid)
+            self._ports.release(namespace, uid)
+
+
+def _place(obj: Object) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]

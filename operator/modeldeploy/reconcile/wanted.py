@@ -1,0 +1,105 @@
+"""Which objects a decision asks for, and which may go."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec, Server
+from modeldeploy.core import naming
+from modeldeploy.core.decision import Decision
+from modeldeploy.core.plan import Key
+from modeldeploy.core.snapshot import Revision
+from modeldeploy.reconcile.observe import STABLE
+from modeldeploy.render.meta import Owner
+from modeldeploy.render.revision import objects
+from modeldeploy.render.traffic.router_objects import service
+from modeldeploy.render.workload import is_autoscaled
+
+Object = Mapping[str, Any]
+
+KEPT_REVISIONS = 10
+"""ControllerRevisions that stay beside those in use."""
+PODS_LAST = {"HorizontalPodAutoscaler": 0, "Deployment": 1, "PodDisruptionBudget": 2, "Service": 3}
+"""Order in which a retired revision is taken apart: its autoscaler must not scale up what ends."""
+
+
+def wanted_objects(
+    of: Owner,
+    spec: ModelDeploymentSpec,
+    known: Mapping[str, Revision],
+    decision: Decision,
+    present: Mapping[Key, Object],
+) -> list[Object]:
+    """The objects of every running revision, then the Service that leads to the routers."""
+    wanted: list[Object] = []
+    for name in sorted(decision.running & known.keys()):
+        server = _server(spec, known[name])
+        found = ("Deployment", naming.object_name(of.name, name)) in present
+        wanted += objects(of, known[name], server, handed_over=found)
+    status = decision.status
+    if status.stable and status.routing:
+        lead = service(of, status.routing.port)
+        wanted.append(
+            lead | {"metadata": lead["metadata"] | {"annotations": {STABLE: status.stable.revision}}}
+        )
+    return wanted
+
+
+def unwanted_objects(
+    spec: ModelDeploymentSpec,
+    known: Mapping[str, Revision],
+    decision: Decision,
+    present: Mapping[Key, Object],
+) -> list[Object]:
+    """The objects of retired revisions, autoscalers that are no longer asked for, and records beyond the limit."""
+    autoscaled = is_autoscaled(spec.server.replicas)
+    gone = [
+        obj
+        for (kind, _), obj in present.items()
+        if kind in PODS_LAST
+        and (_revision(obj) in decision.retired or (kind == "HorizontalPodAutoscaler" and not autoscaled))
+    ]
+    gone.sort(key=lambda obj: (_revision(obj), PODS_LAST[obj["kind"]]))
+    idle = [one for one in known.values() if one.name not in decision.running | decision.retired]
+    idle.sort(key=lambda one: one.number, reverse=True)
+    old = {one.name for one in idle[KEPT_REVISIONS:]}
+    records = [
+        obj for (kind, _), obj in present.items() if kind == "ControllerRevision" and _revision(obj) in old
+    ]
+    return gone + records
+
+
+def handovers(
+    of: Owner, spec: ModelDeploymentSpec, decision: Decision, present: Mapping[Key, Object]
+) -> list[Object]:
+    """Replica counts to be kept under a field manager of their own before an autoscaler takes over.
+
+    Server-side apply would set a field back to its default once its only owner stops stating it.
+    """
+    if not is_autoscaled(spec.server.replicas):
+        return []
+    held = []
+    for name in sorted(decision.running):
+        called = naming.object_name(of.name, name)
+        found = present.get(("Deployment", called))
+        if found is not None and ("HorizontalPodAutoscaler", called) not in present:
+            held.append(
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "metadata": {"name": called, "namespace": of.namespace},
+                    "spec": {"replicas": found["spec"].get("replicas", spec.server.replicas.min)},
+                }
+            )
+    return held
+
+
+def _server(spec: ModelDeploymentSpec, revision: Revision) -> Server:
+    """A revision's own server with today's fields that no pod feels."""
+    written = Server.model_validate(revision.content["server"])
+    return written.model_copy(
+        update={"replicas": spec.server.replicas, "startup_timeout": spec.server.startup_timeout}
+    )
+
+
+def _revision(obj: Object) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(naming.REVISION, ""))
