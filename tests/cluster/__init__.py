@@ -1,8 +1,8 @@
 """A real Kubernetes cluster for tests, benchmarks and the demo, on a machine that has none.
 
-    from cluster import ensure
-    found = ensure("node")
-    reference = found.image("operator")
+from cluster import ensure
+found = ensure("node")
+reference = found.image("operator")
 """
 
 from cluster.images import TABLE as IMAGES

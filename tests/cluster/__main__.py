@@ -14,9 +14,15 @@ from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cluster", description="A real cluster for tests and demo.")
-    parser.add_argument("--name", help=f"the cluster's name ({NAME_VARIABLE}; by default one for each flavour)")
-    parser.add_argument("--flavour", choices=[GIVEN, KIND, NODE, CONTROL_PLANE], help="do not choose, take this")
+    parser = argparse.ArgumentParser(
+        prog="python -m cluster", description="A real cluster for tests and demo."
+    )
+    parser.add_argument(
+        "--name", help=f"the cluster's name ({NAME_VARIABLE}; by default one for each flavour)"
+    )
+    parser.add_argument(
+        "--flavour", choices=[GIVEN, KIND, NODE, CONTROL_PLANE], help="do not choose, take this"
+    )
     parser.add_argument("--kubeconfig", type=Path, help=f"use this cluster ({KUBECONFIG_VARIABLE})")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="find or make a cluster that runs pods")
@@ -65,7 +71,7 @@ def _down(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _status() -> int:
+def _status(_: argparse.Namespace) -> int:
     for name in record.names():
         known = record.load(name)
         if known is None:
@@ -74,32 +80,39 @@ def _status() -> int:
         state = f"ended: {', '.join(ended)}" if ended else "running"
         if not ended and not controlplane.answers(known):
             state = "the API server does not answer"
-        print(json.dumps({
-            "name": name,
-            "flavour": known.flavour,
-            "state": state,
-            "server": known.server,
-            "kubeconfig": str(known.kubeconfig),
-            "logs": str(known.logs),
-        }))
+        print(
+            json.dumps(
+                {
+                    "name": name,
+                    "flavour": known.flavour,
+                    "state": state,
+                    "server": known.server,
+                    "kubeconfig": str(known.kubeconfig),
+                    "logs": str(known.logs),
+                }
+            )
+        )
     return 0
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    for reference in _found(arguments).build_and_load(arguments.images).values():
+        print(reference)
+    return 0
+
+
+def _client(arguments: argparse.Namespace) -> int:
+    return become(_found(arguments), arguments.command, arguments.words)
+
+
+COMMANDS = {"up": _up, "down": _down, "status": _status, "load": _load, "kubectl": _client, "helm": _client}
 
 
 def main() -> int:
     """Run the command line; the exit code is 0 when it did what was asked, 3 when no cluster can run here."""
     arguments = _parser().parse_args()
     try:
-        if arguments.command == "up":
-            return _up(arguments)
-        if arguments.command == "down":
-            return _down(arguments)
-        if arguments.command == "status":
-            return _status()
-        if arguments.command == "load":
-            for reference in _found(arguments).build_and_load(arguments.images).values():
-                print(reference)
-            return 0
-        return become(_found(arguments), arguments.command, arguments.words)
+        return COMMANDS[arguments.command](arguments)
     except UnavailableError as error:
         say(f"no cluster here: {error}")
         return 3

@@ -1,10 +1,9 @@
-"""The base image for machines without a registry: a minimal Debian with Python, where the official one has it."""
+"""The base image where there is no registry: a minimal Debian, Python where the official image has it."""
 
 import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from cluster.debian import SYSTEM_PATH, release
@@ -49,8 +48,8 @@ def _bootstrap(folder: Path) -> None:
     with step("base image: Debian with Python (once)"):
         path = {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
         try:
-            command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root]
-            run(command, env=path)
+            options = ["--variant=minbase", f"--include={PACKAGES}"]
+            run(["debootstrap", *options, SUITE, root], env=path)
         finally:
             for point in reversed(_mounts_below(root)):
                 run(["umount", "--lazy", point])
@@ -93,8 +92,7 @@ def pip_settings() -> str:
     return "[global]\n" + "".join(f"{option} = {value}\n" for option, value in values.items())
 
 
-@contextlib.contextmanager
-def build_mounts(folder: Path) -> Iterator[list[str]]:
+def build_mounts(folder: Path) -> list[str]:
     """Options that let a build reach the package index as this machine does; the image keeps none of it."""
     settings = folder / "pip.conf"
     settings.write_text(pip_settings(), encoding="utf-8")
@@ -108,6 +106,8 @@ def build_mounts(folder: Path) -> Iterator[list[str]]:
         if option in {"find-links", "cert", "client-cert"}:
             places = [Path(each) for each in value.split() if each.startswith("/")]
             mounts += [(each, str(each), "ro") for each in places if each.exists()]
+    # what lies under the certificates' folder is mounted with it
     distinct = {target: f"{source}:{target}:{mode}" for source, target, mode in mounts}
-    covered = [each for each in distinct if Path(each).is_relative_to(CERTIFICATES) and each != str(CERTIFICATES)]
-    yield [f"--volume={spec}" for target, spec in distinct.items() if target not in covered]
+    return [
+        f"--volume={spec}" for target, spec in distinct.items() if CERTIFICATES not in Path(target).parents
+    ]

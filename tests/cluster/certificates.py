@@ -28,15 +28,21 @@ def make_authority(folder: Path) -> None:
     """Write ``ca.crt`` and ``ca.key``, and the key pair that signs service account tokens, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = CONFIG.format(
-        organisation="", common_name="modeldeploy-test", authority="TRUE", usage="keyCertSign,cRLSign", rest=""
+        organisation="",
+        common_name="modeldeploy-test",
+        authority="TRUE",
+        usage="keyCertSign,cRLSign",
+        rest="",
     )
     _request(folder, "ca", config, ())
     run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", folder / "sa.key"])
     run(["openssl", "ec", "-in", folder / "sa.key", "-pubout", "-out", folder / "sa.pub"])
 
 
-def issue(folder: Path, name: str, common_name: str, organisation: str = "", names: Sequence[str] = ()) -> None:
-    """Write ``<name>.crt`` and ``<name>.key``, for clients and, where `names` (SANs) are given, for servers."""
+def issue(
+    folder: Path, name: str, common_name: str, organisation: str = "", names: Sequence[str] = ()
+) -> None:
+    """Write ``<name>.crt`` and ``<name>.key``, for a client and, with `names` (SANs), a server."""
     sans = f"subjectAltName = {','.join(names)}\n" if names else ""
     config = CONFIG.format(
         organisation=f"O = {organisation}\n" if organisation else "",
@@ -56,7 +62,7 @@ def _request(folder: Path, name: str, config: str, signer: Sequence[str]) -> Non
 
 
 def kubeconfig(folder: Path, name: str, server: str, target: Path) -> None:
-    """Write a kubeconfig with everything inside it, for the pair `name` against the API server at `server`."""
+    """Write a kubeconfig, everything inside it, for the pair `name` and the API server at `server`."""
 
     def inline(file: str) -> str:
         return base64.b64encode((folder / file).read_bytes()).decode("ascii")

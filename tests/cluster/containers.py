@@ -95,7 +95,7 @@ def start(record: Record, packages: Path, net: Network, pause: str) -> None:
     controlplane.wait_until(lambda: succeeds(ready), record, ("containerd",), "containerd does not answer")
 
 
-def _ctr(record: Record, packages: Path) -> list[str | Path]:
+def _ctr(record: Record, packages: Path) -> list[object]:
     return [packages / "usr/bin/ctr", "--address", socket(record), "--namespace", NAMESPACE]
 
 

@@ -1,7 +1,9 @@
 """etcd, kube-apiserver, kube-controller-manager and, where something is to be scheduled, kube-scheduler."""
 
 import http.client
+import json
 import shutil
+import signal
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +40,7 @@ def wait_until(ready: Callable[[], bool], record: Record, guilty: Sequence[str],
         time.sleep(0.1)
 
 
-def begin(record: Record, name: str, argv: Sequence[str | Path], *, path: str = "") -> None:
+def begin(record: Record, name: str, argv: Sequence[object], *, path: str = "") -> None:
     """Start one program of the cluster unless it runs, and write it down at once."""
     running = record.processes.get(name)
     if running and process.alive(running):
@@ -93,7 +95,7 @@ def prepare(record: Record) -> None:
     record.save()
 
 
-def _etcd(record: Record, tools: Tools) -> list[str | Path]:
+def _etcd(record: Record, tools: Tools) -> list[object]:
     client = f"http://127.0.0.1:{record.ports['etcd']}"
     peer = f"http://127.0.0.1:{record.ports['peer']}"
     return [
@@ -110,7 +112,7 @@ def _etcd(record: Record, tools: Tools) -> list[str | Path]:
     ]
 
 
-def _apiserver(record: Record, tools: Tools) -> list[str | Path]:
+def _apiserver(record: Record, tools: Tools) -> list[object]:
     address, services, _ = _addresses(record)
     pki = record.pki
     return [
@@ -136,10 +138,10 @@ def _apiserver(record: Record, tools: Tools) -> list[str | Path]:
     ]
 
 
-def _controller_manager(record: Record, tools: Tools) -> list[str | Path]:
+def _controller_manager(record: Record, tools: Tools) -> list[object]:
     pki = record.pki
     identity = pki / "kube-controller-manager.kubeconfig"
-    command: list[str | Path] = [
+    command: list[object] = [
         tools["kube-controller-manager"],
         f"--kubeconfig={identity}",
         "--leader-elect=false",
@@ -168,7 +170,7 @@ def start(record: Record, tools: Tools, *, scheduler: bool) -> None:
     begin(record, "kube-controller-manager", _controller_manager(record, tools))
     if scheduler:
         identity = record.pki / "kube-scheduler.kubeconfig"
-        scheduling: list[str | Path] = [tools["kube-scheduler"], f"--kubeconfig={identity}"]
+        scheduling: list[object] = [tools["kube-scheduler"], f"--kubeconfig={identity}"]
         begin(record, "kube-scheduler", [*scheduling, "--leader-elect=false", "--secure-port=0"])
     with step("service accounts"):
         # pods are refused until the controller manager has made the namespace's default account
@@ -195,13 +197,14 @@ def play_nodes(record: Record, tools: Tools, kwok: Path) -> None:
     with step("kwok"):
         begin(record, "kwok", [kwok, f"--kubeconfig={record.kubeconfig}", "--manage-all-nodes=true"])
         command = [tools["kubectl"], "--kubeconfig", record.kubeconfig]
-        run([*command, "apply", "-f", "-"], given=certificates.yaml.safe_dump(node))
+        run([*command, "apply", "-f", "-"], given=json.dumps(node))
         run([*command, "wait", "--for=condition=Ready", "node/kwok-0", "--timeout=60s"])
 
 
 def stop(record: Record) -> None:
     """End every program of the cluster and forget its data; what is kept beside is the caller's business."""
-    process.stop(record.processes.values())
+    # killed rather than asked: the API server takes seconds to drain connections, and its data goes anyway
+    process.stop(record.processes.values(), first=signal.SIGKILL)
     record.processes = {}
     for name in ("etcd", "pki", "kubeconfig", "record.json"):
         path = record.folder / name

@@ -4,11 +4,11 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster import controlplane, debian, images, kindcluster, network, node, record
+from cluster import baseimage, controlplane, debian, kindcluster, network, node, record, supply
 from cluster.paths import locked
 from cluster.progress import say
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE, Record
@@ -41,12 +41,12 @@ class Cluster:
     packages: Path | None = field(default=None, repr=False)
 
     def image(self, name: str) -> str:
-        """The reference of an image of `images.TABLE`, built if its inputs changed, and on the cluster's nodes."""
+        """The reference of an image of `IMAGES`, built if its inputs changed, and on the cluster's nodes."""
         return self.build_and_load([name])[name]
 
-    def build_and_load(self, names: list[str]) -> dict[str, str]:
+    def build_and_load(self, names: Sequence[str]) -> dict[str, str]:
         """The references of several images; see `image`."""
-        return images.provide(self.flavour, self.name, self.packages, names)
+        return supply.provide(self.flavour, self.name, self.packages, names)
 
     def run_kubectl(self, *words: str, given: str | None = None, timeout: float = 120) -> str:
         """What kubectl prints; `given` is its standard input.
@@ -118,6 +118,7 @@ def ensure(
     kubeconfig: Path | None = None,
     flavour: str | None = None,
     play_nodes: bool = False,
+    images: Sequence[str] = (),
 ) -> Cluster:
     """A cluster that is up, found or made.
 
@@ -127,6 +128,7 @@ def ensure(
         kubeconfig: use this cluster; ``MODELDEPLOY_KUBECONFIG`` otherwise. ``KUBECONFIG`` is never looked at.
         flavour: take this one, whatever `choose` says.
         play_nodes: on a control plane alone, let kwok play a node and its pods.
+        images: what will be asked of `Cluster.image` soon; on a node they are built while the cluster is.
 
     Raises:
         UnavailableError: none that would do can run here; the message says what is missing.
@@ -141,11 +143,9 @@ def ensure(
         if chosen == KIND:
             kubectl, helm = kindcluster.up(called)
             return Cluster(called, KIND, kindcluster.kubeconfig(called), kubectl, helm)
-        makers: dict[str, Callable[[str], Cluster]] = {
-            NODE: _node,
-            CONTROL_PLANE: lambda each: _control_plane(each, play_nodes=play_nodes),
-        }
-        return makers[chosen](called)
+        if chosen == NODE:
+            return _node(called, images)
+        return _control_plane(called, play_nodes=play_nodes)
 
 
 def _given(path: Path) -> Cluster:
@@ -163,7 +163,9 @@ def _given(path: Path) -> Cluster:
 def _record(name: str, flavour: str) -> Record:
     known = record.load(name)
     if known and known.flavour != flavour:
-        raise ClusterError(f"cluster {name} is of flavour {known.flavour}: take another --name or take it down")
+        raise ClusterError(
+            f"cluster {name} is of flavour {known.flavour}: take another --name or take it down"
+        )
     return known or Record(name, flavour)
 
 
@@ -179,10 +181,10 @@ def _control_plane(name: str, *, play_nodes: bool) -> Cluster:
     return Cluster(name, CONTROL_PLANE, known.kubeconfig, made["kubectl"], made["helm"])
 
 
-def _node(name: str) -> Cluster:
+def _node(name: str, images: Sequence[str]) -> Cluster:
     if reason := why_no_node():
         raise UnavailableError(f"a node can't be built here: {reason}")
-    made, packages = _parts()
+    made, packages = _parts(name, images)
     known = _record(name, NODE)
     if not known.processes or known.dead() or not controlplane.answers(known):
         if known.processes and (ended := known.dead()):
@@ -193,15 +195,16 @@ def _node(name: str) -> Cluster:
     return Cluster(name, NODE, known.kubeconfig, made["kubectl"], made["helm"], True, packages)
 
 
-def _parts() -> tuple[Tools, Path]:
-    """The built programs and the unpacked packages; the packages and the base image while Go compiles."""
+def _parts(name: str, images: Sequence[str]) -> tuple[Tools, Path]:
+    """The built programs and the unpacked packages; packages and images are made while Go compiles."""
     failures: list[BaseException] = []
 
     def prepare() -> None:
         try:
             debian.install()
-            debian.unpacked()
-            images.base()
+            packages = debian.unpacked()
+            baseimage.make()
+            supply.prebuild(name, packages, images)
         except ClusterError as error:
             failures.append(error)
 

@@ -1,7 +1,7 @@
 """Addresses, ports and the network namespace of a node.
 
 A node has a network namespace of its own, joined to the machine by one pair of virtual interfaces. So its
-kubelet, kube-proxy rules and pod interfaces meet nobody else's on the machine, its ports need no choosing, and
+kubelet, kube-proxy rules and pod interfaces meet nobody else's here, its ports need no choosing, and
 removing the namespace removes them all. The machine reaches pods and Services by two routes into it.
 """
 

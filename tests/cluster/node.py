@@ -1,4 +1,4 @@
-"""The single node: containerd, kubelet, kube-proxy and the cluster's DNS, in a network namespace of its own."""
+"""The single node: containerd, kubelet, kube-proxy and the DNS, in a network namespace of its own."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def _start_kubelet(record: Record, net: network.Network, tools: Tools) -> None:
     (folder / "resolv.conf").write_text(f"nameserver {net.dns}\n", encoding="ascii")
     config = folder / "config.json"
     config.write_text(json.dumps(_kubelet_config(record, net)), encoding="ascii")
-    command: list[str | Path] = [
+    command: list[object] = [
         tools["kubelet"],
         f"--config={config}",
         f"--kubeconfig={record.pki / 'kubelet.kubeconfig'}",
@@ -83,13 +83,13 @@ def _start_kubelet(record: Record, net: network.Network, tools: Tools) -> None:
 
 
 def _start_proxy(record: Record, net: network.Network, tools: Tools) -> None:
-    config = record.folder / "kube-proxy.json"
+    config = record.folder / "kubelet" / "kube-proxy.json"
     config.write_text(json.dumps(_proxy_config(record, net)), encoding="ascii")
     controlplane.begin(record, "kube-proxy", [tools["kube-proxy"], f"--config={config}"])
 
 
 def _identities(record: Record) -> None:
-    pairs = {
+    pairs: dict[str, tuple[str, str]] = {
         "kubelet": (f"system:node:{record.namespace}", "system:nodes"),
         "kube-proxy": ("system:kube-proxy", ""),
     }
@@ -115,7 +115,7 @@ def _ready(record: Record, tools: Tools) -> bool:
 def _dns_ready(record: Record, tools: Tools) -> bool:
     kubectl = [tools["kubectl"], "--kubeconfig", record.kubeconfig, "-n", "kube-system"]
     deployment = yaml.safe_load(run([*kubectl, "get", "deployment", "coredns", "-o", "yaml"]))
-    return deployment.get("status", {}).get("availableReplicas", 0) > 0
+    return bool(deployment.get("status", {}).get("availableReplicas"))
 
 
 def _remember_sysctls(record: Record) -> None:
@@ -143,11 +143,11 @@ def start(record: Record, tools: Tools, packages: Path) -> None:
         _start_kubelet(record, net, tools)
         _start_proxy(record, net, tools)
         _dns(record, net, tools, coredns)
-        guilty = ("kube-apiserver", "containerd", "kube-proxy", "kubelet")
-        controlplane.wait_until(lambda: _ready(record, tools), record, guilty, "the node is not ready")
+        parts = ("kube-apiserver", "containerd", "kube-proxy", "kubelet")
+        controlplane.wait_until(lambda: _ready(record, tools), record, parts, "the node is not ready")
     with step("DNS of the cluster ready"):
-        guilty = ("kube-controller-manager", "kube-scheduler", "kubelet")
-        controlplane.wait_until(lambda: _dns_ready(record, tools), record, guilty, "CoreDNS is not ready")
+        pods = ("kube-controller-manager", "kube-scheduler", "kubelet")
+        controlplane.wait_until(lambda: _dns_ready(record, tools), record, pods, "CoreDNS is not ready")
 
 
 def stop(record: Record) -> None:

@@ -25,7 +25,7 @@ def cache_root() -> Path:
 
 
 def digest(parts: Iterable[str | bytes]) -> str:
-    """A short hash of the parts in order; a part's length counts, so moving a character between two changes it."""
+    """A short hash of the parts in order and of where each ends."""
     whole = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

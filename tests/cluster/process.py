@@ -1,4 +1,4 @@
-"""Long-running programs that outlive the command that started them, and are ended by record, never by name."""
+"""Programs that outlive the command that started them, and are ended by record, never by name."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Process:
-    """A started program: its start (in kernel ticks since that boot) tells it from a later one with the same id."""
+    """A started program; its start (in kernel ticks) tells it from a later one with the same id."""
 
     name: str
     pid: int
@@ -28,7 +28,7 @@ def boot_id() -> str:
 
 
 def parse_stat(text: str) -> tuple[str, int]:
-    """State letter and start ticks out of ``/proc/<pid>/stat``; the name in it may hold spaces and brackets."""
+    """State letter and start ticks out of ``/proc/<pid>/stat``, whose name may hold spaces and brackets."""
     fields = text.rpartition(")")[2].split()
     return fields[0], int(fields[19])
 
@@ -40,7 +40,7 @@ def _stat(pid: int) -> tuple[str, int] | None:
         return None
 
 
-def start(name: str, argv: Sequence[str | Path], log: Path, *, netns: str = "", path: str = "") -> Process:
+def start(name: str, argv: Sequence[object], log: Path, *, netns: str = "", path: str = "") -> Process:
     """Start a program in a session of its own, in the named network namespace if one is given.
 
     Args:
@@ -64,7 +64,7 @@ def start(name: str, argv: Sequence[str | Path], log: Path, *, netns: str = "", 
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    # posix_spawn, since a Popen that is dropped while its program runs warns, and warnings are errors in the tests
+    # posix_spawn: a Popen that is dropped while its program runs warns, and tests make warnings errors
     pid = os.posix_spawn(words[0], words, env, file_actions=actions, setsid=True)
     found = _stat(pid)
     return Process(name, pid, found[1] if found else -1, boot_id(), str(log))

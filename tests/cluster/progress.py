@@ -29,7 +29,7 @@ class Step:
 
 
 class _Board:
-    """The parts under way. On a terminal their lines are redrawn in place, elsewhere they are repeated rarely."""
+    """The parts under way: on a terminal redrawn in place, elsewhere repeated rarely."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -46,9 +46,13 @@ class _Board:
 
     def finish(self, step: Step, mark: str) -> None:
         with _lock:
-            self._clear()
-            print(f"{mark}{step.line()[1:]}", file=sys.stderr, flush=True)
             self.steps.remove(step)
+        self.say(f"{mark}{step.line()[1:]}")
+
+    def say(self, text: str) -> None:
+        with _lock:
+            self._clear()
+            print(text, file=sys.stderr, flush=True)
             self._draw()
 
     def _watch(self) -> None:
@@ -85,10 +89,7 @@ _board = _Board()
 
 def say(text: str) -> None:
     """One plain line for the person waiting."""
-    with _lock:
-        _board._clear()
-        print(text, file=sys.stderr, flush=True)
-        _board._draw()
+    _board.say(text)
 
 
 @contextmanager

@@ -18,8 +18,8 @@ GIVEN = "given"
 class Record:
     """One cluster: its kind, its addresses and the programs started for it.
 
-    `octet` is the second octet of a node's network, 0 for a control plane alone; `ports` are ports of 127.0.0.1
-    by what listens there.
+    `octet` is the second octet of a node's network, 0 for a control plane alone; `ports` goes by
+    what listens there.
     """
 
     name: str

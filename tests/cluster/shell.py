@@ -22,7 +22,7 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
 
 
 def run(
-    argv: Sequence[str | Path],
+    argv: Sequence[object],
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
@@ -32,7 +32,7 @@ def run(
     """Run a program and give back what it printed on standard output.
 
     Args:
-        argv: the program and its arguments.
+        argv: the program and its arguments, made into text.
         cwd: the folder it runs in.
         env: variables set on top of this process's own.
         given: its standard input; empty when omitted.
@@ -63,7 +63,7 @@ def run(
     return done.stdout.decode(errors="replace")
 
 
-def succeeds(argv: Sequence[str | Path], timeout: float = 20) -> bool:
+def succeeds(argv: Sequence[object], timeout: float = 20) -> bool:
     """Whether the program is there and ends with code 0."""
     try:
         run(argv, timeout=timeout)

@@ -37,7 +37,7 @@ def go() -> str:
     """
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if not found:
-        raise UnavailableError("Go is not installed (https://go.dev/doc/install; 1.21 or newer fetches what it needs)")
+        raise UnavailableError("Go 1.21 or newer is not installed (https://go.dev/doc/install)")
     return found
 
 
@@ -101,5 +101,3 @@ def kind() -> Path:
     """The kind command: the installed one, else one built from its module."""
     found = shutil.which("kind")
     return Path(found) if found else installed("sigs.k8s.io/kind", KIND)
-
-
