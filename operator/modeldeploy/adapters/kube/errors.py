@@ -16,6 +16,7 @@ KubeError
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,11 @@ _BY_CODE: Mapping[int, type[KubeError]] = {
     504: TimedOut,
 }
 _SERVER_ERRORS = 500
+_UNTYPED = re.compile(
+    r"failed to create typed patch object \((?P<what>[^;]*);.*?Kind=(?P<kind>\w+)\): (?P<why>.*)", re.DOTALL
+)
+"""How server-side apply refuses unknown fields and wrong types, with status 500."""
+_COMPLAINT = re.compile(r"\.(?P<field>\S+): (?P<message>[^\n]+)")
 
 
 def from_response(code: int, body: bytes, retry_after: str | None = None) -> KubeError:
@@ -129,6 +135,8 @@ def from_response(code: int, body: bytes, retry_after: str | None = None) -> Kub
         retry_after: The header of that name.
     """
     status = _parse(body)
+    if untyped := _UNTYPED.match(str(status.get("message") or "")):
+        return _refused_by_apply(code, untyped)
     details = status.get("details") or {}
     causes = tuple(_causes(details.get("causes") or ()))
     message = _sentence(status, details, causes) or f"the API server answered {code}"
@@ -137,6 +145,13 @@ def from_response(code: int, body: bytes, retry_after: str | None = None) -> Kub
     return kind(
         message, code=code, causes=causes, retry_after=float(seconds) if str(seconds).isdigit() else None
     )
+
+
+def _refused_by_apply(code: int, refusal: re.Match[str]) -> Invalid:
+    causes = tuple(Cause(**complaint.groupdict()) for complaint in _COMPLAINT.finditer(refusal["why"]))
+    name = refusal["what"].rpartition("/")[2]
+    why = "; ".join(str(cause) for cause in causes) or " ".join(refusal["why"].split())
+    return Invalid(f"{refusal['kind']} {name} is invalid: {why}", code=code, causes=causes)
 
 
 def _kind(code: int, status: Mapping[str, Any], details: Mapping[str, Any]) -> type[KubeError]:

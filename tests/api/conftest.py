@@ -1,0 +1,46 @@
+"""An API server, a client of it, and a namespace of the test's own."""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cluster import Cluster, ensure
+from modeldeploy.adapters.kube.client import Kube
+from modeldeploy.adapters.kube.config import api_client
+from modeldeploy.adapters.kube.resources import NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Cluster:
+    return ensure("control-plane")
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(control_plane: Cluster) -> Path:
+    return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def definition(control_plane: Cluster) -> None:
+    """The API server knows ModelDeployments."""
+    crds = Path(__file__).parents[2] / "crds"
+    control_plane.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(crds))
+    control_plane.run_kubectl("wait", "--for=condition=Established", "--filename", str(crds))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def kube(kubeconfig: Path) -> AsyncIterator[Kube]:
+    client = Kube(await api_client(kubeconfig))
+    yield client
+    await client.close()
+
+
+@pytest_asyncio.fixture
+async def namespace(kube: Kube) -> AsyncIterator[str]:
+    name = f"kube-{secrets.token_hex(4)}"
+    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    await kube.delete(NAMESPACE, None, name)
