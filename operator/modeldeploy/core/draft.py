@@ -15,8 +15,13 @@ from modeldeploy.api.v1alpha1.status import (
 from modeldeploy.core.decision import Event, Severity
 
 HISTORY_LIMIT = 20
+EVIDENCE_LIMIT = 40
+"""Metrics kept in all of history: an object of a thousand bytes must not become one of a million."""
+DRAINING_LIMIT = 16
 SHORT = 1000
-"""Longest message kept in history, in characters."""
+"""Longest message of a condition, in characters."""
+BRIEF = 240
+"""Longest message of a metric or of an entry in history, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +55,29 @@ class Draft:
         )
 
     def with_history(
-        self, revision: str, model_version: str, outcome: Outcome, reason: str, message: str, now: datetime
+        self, candidate: Candidate, outcome: Outcome, reason: str, message: str, *, now: datetime
     ) -> Self:
         """The same with one more rollout that has ended, and the metrics as its evidence."""
         entry = HistoryEntry(
-            revision=revision,
-            model_version=model_version,
+            revision=candidate.revision,
+            model_version=candidate.model_version,
             outcome=outcome,
             reason=reason,
-            message=message[:SHORT],
+            message=clip(message, BRIEF),
             evidence=self.status.metrics,
             at=now,
         )
-        return self.with_status(history=[entry, *self.status.history][:HISTORY_LIMIT])
+        return self.with_status(history=_bounded([entry, *self.status.history]))
 
     def with_draining(self, revision: str, since: datetime) -> Self:
-        """The same with a revision that finishes its last answers."""
+        """The same with a revision that finishes its last answers.
+
+        Of very many the one that has drained longest is no longer listed; it too ends only when routers
+        follow.
+        """
         others = [entry for entry in self.status.draining if entry.revision != revision]
-        return self.with_status(draining=[*others, Draining(revision=revision, since=since)])
+        listed = [*others, Draining(revision=revision, since=since)]
+        return self.with_status(draining=listed[-DRAINING_LIMIT:])
 
     def without_draining(self, revision: str) -> Self:
         """The same with a revision that is needed again."""
@@ -84,3 +94,17 @@ def shares(status: ModelDeploymentStatus) -> dict[str, int]:
 def after(start: datetime, span: float) -> datetime:
     """The time `span` seconds after another."""
     return start + timedelta(seconds=span)
+
+
+def clip(text: str, length: int) -> str:
+    """A text of at most `length` characters; what was cut off shows as an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _bounded(history: list[HistoryEntry]) -> list[HistoryEntry]:
+    kept, room = [], EVIDENCE_LIMIT
+    for entry in history[:HISTORY_LIMIT]:
+        evidence = entry.evidence[:room]
+        room -= len(evidence)
+        kept.append(entry.model_copy(update={"evidence": evidence}))
+    return kept

@@ -3,7 +3,7 @@
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.status import Candidate, Outcome, Previous, Rejected, Stable
 from modeldeploy.core.decision import Severity
-from modeldeploy.core.draft import SHORT, Draft, after
+from modeldeploy.core.draft import BRIEF, Draft, after, clip
 from modeldeploy.core.snapshot import Snapshot
 
 
@@ -12,9 +12,7 @@ def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: st
     candidate, stable = draft.status.candidate, draft.status.stable
     if candidate is None:
         return draft
-    draft = draft.with_history(
-        candidate.revision, candidate.model_version, outcome, reason, message, snapshot.now
-    )
+    draft = draft.with_history(candidate, outcome, reason, message, now=snapshot.now)
     back = stable.model_copy(update={"weight": 100}) if stable else None
     ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None)
     if candidate.weight:
@@ -37,7 +35,7 @@ def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Dr
         revision=candidate.revision,
         model_version=candidate.model_version,
         reason=reason,
-        message=message[:SHORT],
+        message=clip(message, BRIEF),
         at=snapshot.now,
     )
     ended = end_candidate(draft, snapshot, Outcome.ROLLED_BACK, reason, message)
@@ -49,9 +47,7 @@ def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draf
     candidate, replaced = draft.status.candidate, draft.status.stable
     if candidate is None:
         return draft
-    draft = draft.with_history(
-        candidate.revision, candidate.model_version, Outcome.PROMOTED, reason, message, snapshot.now
-    )
+    draft = draft.with_history(candidate, Outcome.PROMOTED, reason, message, now=snapshot.now)
     draft = _keep_warm(draft, snapshot, replaced)
     draft = draft.with_weights(_as_stable(candidate), None, snapshot.now).with_status(
         metrics=[], verdict=None

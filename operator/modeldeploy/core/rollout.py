@@ -1,10 +1,11 @@
 """The heart: what to do next, given one look at the world. Pure and total.
 
-`decide` finds the situation that spec and status are in and hands over to the one function for it. Each returns
-the next status; what must run and what may end follows from that status alone.
+`decide` finds the situation that spec and status are in and hands over to the one function for it. Each
+returns the next status; what must run and what may end follows from that status alone.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
@@ -20,7 +21,6 @@ from modeldeploy.core.snapshot import Snapshot, Target
 class Situation(Enum):
     """How spec and status stand to each other."""
 
-    LOST = auto()
     INVALID = auto()
     START = auto()
     TRIAL = auto()
@@ -34,22 +34,18 @@ class Situation(Enum):
 def situation(snapshot: Snapshot) -> Situation:
     """Which of the situations this is."""
     status, target = snapshot.status, snapshot.target
-    if is_lost(snapshot):
-        return Situation.LOST
     if snapshot.spec is None or snapshot.invalid or target is None or snapshot.observed.rejection:
         return Situation.INVALID
-    stable, candidate = status.stable, status.candidate
-    if candidate:
-        if target.revision == candidate.revision:
-            return Situation.TRIAL
-        return Situation.RETURNED if stable and target.revision == stable.revision else Situation.SUPERSEDED
-    if stable and target.revision == stable.revision:
-        return Situation.SETTLED
-    if status.rejected and target.revision == status.rejected.revision:
+    wanted = target.revision
+    if status.candidate and status.candidate.revision == wanted:
+        return Situation.TRIAL
+    if status.stable and status.stable.revision == wanted:
+        return Situation.RETURNED if status.candidate else Situation.SETTLED
+    if status.candidate:
+        return Situation.SUPERSEDED
+    if status.rejected and status.rejected.revision == wanted:
         return Situation.REJECTED
-    if _can_go_back(snapshot, target):
-        return Situation.GOING_BACK
-    return Situation.START
+    return Situation.GOING_BACK if _can_go_back(snapshot, target) else Situation.START
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -58,8 +54,11 @@ def decide(snapshot: Snapshot) -> Decision:
     The result is the same for the same snapshot, and deciding again on its own result changes nothing until
     something else does.
     """
-    here = situation(snapshot)
-    draft = HANDLERS[here](Draft(snapshot.status), snapshot)
+    draft = Draft(snapshot.status)
+    if is_lost(snapshot):
+        draft = recover(draft, snapshot)
+        snapshot = replace(snapshot, status=draft.status, assessments=())
+    draft = HANDLERS[situation(snapshot)](draft, snapshot)
     draft = retire_previous(draft, snapshot)
     draft = _end_drained(draft, snapshot)
     draft = conditions.settle(draft, snapshot)
@@ -72,9 +71,7 @@ def decide(snapshot: Snapshot) -> Decision:
     return Decision(
         status=status,
         running=running,
-        retired=frozenset(snapshot.observed.workloads) - running
-        if _routed_away(draft, snapshot)
-        else frozenset(),
+        retired=_unneeded(draft, snapshot) - running,
         events=draft.events,
         requeue_at=min((at for at in draft.due if at > snapshot.now), default=None),
     )
@@ -82,9 +79,7 @@ def decide(snapshot: Snapshot) -> Decision:
 
 def _invalid(draft: Draft, snapshot: Snapshot) -> Draft:
     """A spec that can't be carried out changes nothing that serves; a candidate on trial can still fall."""
-    if snapshot.status.candidate and snapshot.spec is not None:
-        return trial.watch_for_breach(draft, snapshot)
-    return draft
+    return trial.watch_for_breach(draft, snapshot)
 
 
 def _start(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -105,27 +100,26 @@ def _start(draft: Draft, snapshot: Snapshot) -> Draft:
     if previous and previous.revision == target.revision:
         started = started.with_status(previous=None)
     stable = snapshot.status.stable
-    instead = f"; {stable.model_version} goes on serving" if stable else ""
-    return trial.run(
-        started.with_event(
-            Severity.NORMAL, "RolloutStarted", f"starting pods of version {target.model_version}{instead}"
-        ),
-        snapshot,
+    instead = f"; version {stable.model_version} stays stable" if stable else ""
+    told = started.with_event(
+        Severity.NORMAL, "RolloutStarted", f"starting pods of version {target.model_version}{instead}"
     )
+    return trial.run(told, _unjudged(snapshot))
 
 
 def _superseded(draft: Draft, snapshot: Snapshot) -> Draft:
     """A third version: traffic returns to stable, and the new candidate starts with nothing inherited."""
     target = _target(snapshot)
     message = f"version {target.model_version} took its place in spec"
-    return _start(end_candidate(draft, snapshot, Outcome.SUPERSEDED, "Superseded", message), snapshot)
+    ended = end_candidate(draft, snapshot, Outcome.SUPERSEDED, "Superseded", message)
+    return _going_back(ended, snapshot) if _can_go_back(snapshot, target) else _start(ended, snapshot)
 
 
 def _returned(draft: Draft, snapshot: Snapshot) -> Draft:
     """Spec names stable again in mid-rollout: one traffic change and the rollout is over."""
     message = "spec names the stable version again"
     ended = end_candidate(draft, snapshot, Outcome.ABORTED, "SpecReturnedToStable", message)
-    return _settled(ended, snapshot)
+    return _settled(ended, _unjudged(snapshot))
 
 
 def _settled(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -139,7 +133,7 @@ def _rejected(draft: Draft, snapshot: Snapshot) -> Draft:
 
 
 def _going_back(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Spec names the replaced revision while it is still warm: one traffic change, no pod started, no trial."""
+    """Spec names the replaced revision while it is still warm: one traffic change, no new pod, no trial."""
     target = _target(snapshot)
     candidate = Candidate(
         revision=target.revision,
@@ -157,7 +151,6 @@ def _going_back(draft: Draft, snapshot: Snapshot) -> Draft:
 
 
 HANDLERS: Mapping[Situation, Callable[[Draft, Snapshot], Draft]] = {
-    Situation.LOST: recover,
     Situation.INVALID: _invalid,
     Situation.START: _start,
     Situation.TRIAL: trial.run,
@@ -195,10 +188,19 @@ def _end_drained(draft: Draft, snapshot: Snapshot) -> Draft:
 
 
 def _routed_away(draft: Draft, snapshot: Snapshot) -> bool:
-    """Whether the routers follow the decided weights, so that what these leave out gets no request any more."""
-    serving = snapshot.observed.routers.serving
+    """Whether the routers follow the decided weights: what these leave out gets no request any more."""
     generation = draft.status.traffic_generation
-    return generation == 0 or (serving is not None and serving >= generation)
+    return generation == 0 or snapshot.observed.routers.follow(generation)
+
+
+def _unneeded(draft: Draft, snapshot: Snapshot) -> frozenset[str]:
+    """What may end unless the status still names it."""
+    return frozenset(snapshot.observed.workloads) if _routed_away(draft, snapshot) else frozenset()
+
+
+def _unjudged(snapshot: Snapshot) -> Snapshot:
+    """The same without verdicts: they speak of the rollout that ends here, not of what comes now."""
+    return replace(snapshot, assessments=())
 
 
 def _target(snapshot: Snapshot) -> Target:

@@ -18,7 +18,7 @@ class Revision:
         name: Hash of `content`, 8 or more hexadecimal characters.
         number: Order of creation within the object, from 1.
         model_version: `spec.model.version`.
-        content: What the user wrote: `{"model": …, "server": …}`, without defaults and fields that no pod feels.
+        content: What the user wrote, `{"model": …, "server": …}`, without defaults and what no pod feels.
         template: The pod template rendered when the revision was made. It never changes afterwards.
     """
 
@@ -61,14 +61,18 @@ class Routers:
 
     Attributes:
         ready: Ready router pods.
-        serving: The lowest traffic generation that any ready router was seen to serve for this object, or None
-            when that is not known.
+        serving: The lowest traffic generation that any ready router was seen to serve for this object, or
+            None when that is not known.
         problem: Why they aren't ready, in a sentence.
     """
 
     ready: int = 0
     serving: int | None = None
     problem: str | None = None
+
+    def follow(self, generation: int) -> bool:
+        """Whether every ready router is known to serve this traffic generation, or a later one."""
+        return self.serving is not None and self.serving >= generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Observed:
         conflict: Names an object in the way that isn't ours, in a sentence with the mend.
         rejection: Why the API server refuses the pods of the revision in spec, in a sentence.
         failure: The last apply that failed, in a sentence.
-        recorded_stable: The stable revision as written on the Service `<name>`, for the case that status is lost.
+        recorded_stable: The stable revision as written on the Service `<name>`, in case status is lost.
         recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
 

@@ -10,3 +10,8 @@ def steps(spec: ModelDeploymentSpec) -> tuple[Step, ...]:
     if spec.rollout.strategy is Strategy.IMMEDIATE:
         return ()
     return tuple(spec.rollout.steps) if spec.rollout.steps else CANARY
+
+
+def position(spec: ModelDeploymentSpec, step: int) -> int:
+    """Where a step lies in a plan that may have become shorter since it began: at most the last one."""
+    return min(step, len(steps(spec)))

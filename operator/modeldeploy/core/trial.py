@@ -1,5 +1,6 @@
 """A candidate on trial: its pods start, it gets growing shares of requests, and the metrics judge it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from modeldeploy.api.quantity import seconds, spell_duration
@@ -7,11 +8,13 @@ from modeldeploy.api.v1alpha1.spec import Category, ModelDeploymentSpec, Rollout
 from modeldeploy.api.v1alpha1.status import Candidate, MetricStatus, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.decision import Severity
-from modeldeploy.core.draft import Draft, after
+from modeldeploy.core.draft import BRIEF, Draft, after, clip
 from modeldeploy.core.ending import promote, roll_back
 from modeldeploy.core.snapshot import Snapshot
-from modeldeploy.core.steps import steps
+from modeldeploy.core.steps import position, steps
 
+VALUE = 40
+"""Longest value of a metric with its unit, in characters."""
 WORST_FIRST = (
     Verdict.BREACH,
     Verdict.ERROR,
@@ -24,37 +27,49 @@ WORST_FIRST = (
 
 def run(draft: Draft, snapshot: Snapshot) -> Draft:
     """One look at the candidate: start, judge, advance, promote or roll back."""
-    candidate = draft.status.candidate
-    if candidate is None or snapshot.spec is None:
+    candidate, spec = draft.status.candidate, snapshot.spec
+    if candidate is None or spec is None:
         return draft
     if draft.status.stable is None:
         return _first(draft, snapshot, candidate)
+    shown = progress(snapshot, candidate.step)
+    if candidate.progress != shown:  # the steps were edited
+        candidate = candidate.model_copy(update={"progress": shown})
+        draft = draft.with_status(candidate=candidate)
     if candidate.step == 0:
-        return _starting(draft, snapshot, snapshot.spec, candidate)
+        return _starting(draft, snapshot, spec, candidate)
     draft = record(draft, snapshot)
-    failed = _failure(snapshot, snapshot.spec, candidate)
+    failed = _failure(draft, snapshot, candidate)
     if failed:
-        return roll_back(draft, snapshot, *failed)
-    return _advance(draft, snapshot, snapshot.spec, candidate)
+        return roll_back(keep_numbers(draft, snapshot), snapshot, *failed)
+    return _advance(draft, snapshot, spec, candidate)
 
 
 def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
     """Only the half of a trial that protects users, for when the spec can't be followed any further."""
     candidate = draft.status.candidate
-    if candidate is None or snapshot.spec is None or candidate.step == 0:
+    if candidate is None or candidate.step == 0:
         return draft
     draft = record(draft, snapshot)
-    failed = _failure(snapshot, snapshot.spec, candidate)
-    return roll_back(draft, snapshot, *failed) if failed else draft
+    failed = _failure(draft, snapshot, candidate)
+    return roll_back(keep_numbers(draft, snapshot), snapshot, *failed) if failed else draft
 
 
 def record(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Keep the verdicts where any has changed; numbers that merely move write nothing."""
-    seen = [(entry.name, entry.verdict) for entry in draft.status.metrics]
-    found = [(entry.name, entry.verdict) for entry in snapshot.assessments]
-    if not found or seen == found:
+    """Keep the verdicts where any has changed (numbers that merely move write nothing); tell new breaches."""
+    if snapshot.spec is None:
         return draft
-    return keep_numbers(draft, snapshot)
+    if not snapshot.assessments:
+        return _forget_removed(draft, snapshot.spec)
+    seen = {entry.name: entry.verdict for entry in draft.status.metrics}
+    found = {entry.name: entry.verdict for entry in snapshot.assessments}
+    if list(seen.items()) == list(found.items()):
+        return draft
+    draft = keep_numbers(draft, snapshot)
+    for entry in snapshot.assessments:
+        if entry.verdict is Verdict.BREACH and seen.get(entry.name) is not Verdict.BREACH:
+            draft = draft.with_event(Severity.WARNING, "MetricBreached", entry.message or entry.name)
+    return draft
 
 
 def keep_numbers(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -65,24 +80,21 @@ def keep_numbers(draft: Draft, snapshot: Snapshot) -> Draft:
         MetricStatus(
             name=entry.name,
             verdict=entry.verdict,
-            candidate=entry.candidate,
-            stable=entry.stable,
+            candidate=clip(entry.candidate, VALUE) if entry.candidate else None,
+            stable=clip(entry.stable, VALUE) if entry.stable else None,
             samples=entry.samples,
-            message=entry.message,
+            message=clip(entry.message, BRIEF),
             at=snapshot.now,
         )
         for entry in snapshot.assessments
     ]
-    worst = min(snapshot.assessments, key=lambda entry: WORST_FIRST.index(entry.verdict))
-    calm = worst.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
-    return draft.with_status(
-        metrics=metrics, verdict=str(worst.verdict) if calm else f"{worst.verdict}: {worst.name}"
-    )
+    return draft.with_status(metrics=metrics, verdict=_worst(metrics))
 
 
 def progress(snapshot: Snapshot, step: int) -> str:
-    """Where a rollout stands, as `2/3`."""
-    return f"{step}/{len(steps(snapshot.spec))}" if snapshot.spec else ""
+    """Where a rollout stands, as `2/3`; nothing where there are no steps."""
+    spec = snapshot.spec
+    return f"{position(spec, step)}/{len(steps(spec))}" if spec and steps(spec) else ""
 
 
 def breaches(snapshot: Snapshot) -> tuple[Assessment, ...]:
@@ -107,17 +119,34 @@ def holding(snapshot: Snapshot) -> tuple[Assessment, ...]:
     return tuple(entry for entry in snapshot.assessments if entry.holds and entry.verdict not in free)
 
 
+def start_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When a candidate whose pods never got ready is given up."""
+    span = seconds(spec.server.startup_timeout) + seconds(spec.rollout.progress_deadline)
+    return after(candidate.started_at, span)
+
+
+def step_end(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When the step under way has held long enough."""
+    number = position(spec, candidate.step)
+    return after(candidate.step_started_at, seconds(steps(spec)[number - 1].hold) if number else 0)
+
+
+def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When a step that its pods, routers or metrics still hold up waits for a human instead."""
+    return after(step_end(spec, candidate), seconds(spec.rollout.progress_deadline))
+
+
 def _first(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> Draft:
     """A first deployment has nothing to compare with: it is served as soon as it is ready."""
     workload = snapshot.observed.workloads.get(candidate.revision)
     if workload is not None and workload.is_ready:
         return promote(draft, snapshot, "FirstDeployment", "the first version is ready")
-    return draft.with_due(start_deadline(snapshot, candidate))
+    return draft.with_due(start_deadline(snapshot.spec, candidate)) if snapshot.spec else draft
 
 
 def _starting(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     workload = snapshot.observed.workloads.get(candidate.revision)
-    deadline = start_deadline(snapshot, candidate)
+    deadline = start_deadline(spec, candidate)
     if workload is not None and workload.is_ready:
         return _enter(draft, snapshot, spec, candidate, 1)
     if snapshot.now < deadline:
@@ -129,21 +158,19 @@ def _starting(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candi
     return roll_back(draft, snapshot, "ProgressDeadlineExceeded", f"not ready after {waited}: {problem}")
 
 
-def start_deadline(snapshot: Snapshot, candidate: Candidate) -> datetime:
-    """When a candidate whose pods never got ready is given up."""
-    assert snapshot.spec is not None  # noqa: S101
-    spec = snapshot.spec
-    span = seconds(spec.server.startup_timeout) + seconds(spec.rollout.progress_deadline)
-    return after(candidate.started_at, span)
+def _failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
+    """Why the candidate must lose its traffic now, as (reason, message).
 
-
-def _failure(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> tuple[str, str] | None:
-    """Why the candidate must lose its traffic now, as (reason, message)."""
-    workload = snapshot.observed.workloads.get(candidate.revision)
+    While stable has no ready pod traffic can't go back: nothing fails until it can.
+    """
+    workloads, stable, spec = snapshot.observed.workloads, draft.status.stable, snapshot.spec
+    workload = workloads.get(candidate.revision)
+    fallback = workloads.get(stable.revision) if stable else None
+    if fallback is None or fallback.ready == 0:
+        return None
     if workload is None or workload.ready == 0 or workload.fatal:
-        why = (workload.problem if workload else None) or "none of its pods is ready"
-        return "CandidateUnavailable", why
-    if spec.on_breach.during_rollout is not RolloutAction.ROLLBACK:
+        return "CandidateUnavailable", (workload.problem if workload else None) or "none of its pods is ready"
+    if spec is None or spec.on_breach.during_rollout is not RolloutAction.ROLLBACK:
         return None
     for breach in breaches(snapshot):
         if breach.blame is Blame.CANDIDATE:
@@ -152,22 +179,19 @@ def _failure(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
 
 
 def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
-    serving = snapshot.observed.routers.serving
-    if serving is None or serving < draft.status.traffic_generation:
+    plan, number = steps(spec), position(spec, candidate.step)
+    end = step_end(spec, candidate)
+    draft = draft.with_due(end).with_due(step_deadline(spec, candidate))
+    if not snapshot.observed.routers.follow(draft.status.traffic_generation):
         return draft  # the routers' next report wakes us
-    plan = steps(spec)
-    step = plan[min(candidate.step, len(plan)) - 1] if plan else None
-    if step is not None and candidate.weight != step.weight:
-        return _enter(draft, snapshot, spec, candidate, min(candidate.step, len(plan)))
-    if pausing(snapshot):
+    weight = plan[number - 1].weight if plan else candidate.weight
+    if pausing(snapshot) and weight >= candidate.weight:
         return draft
-    if step is not None:
-        end = after(candidate.step_started_at, seconds(step.hold))
-        if snapshot.now < end:
-            return draft.with_due(end)
-    if holding(snapshot) or (spec.monitoring.metrics and not snapshot.assessments):
+    if weight != candidate.weight:
+        return _enter(draft, snapshot, spec, candidate, number)
+    if snapshot.now < end or holding(snapshot) or (spec.monitoring.metrics and not snapshot.assessments):
         return draft
-    return _enter(draft, snapshot, spec, candidate, candidate.step + 1)
+    return _enter(draft, snapshot, spec, candidate, number + 1)
 
 
 def _enter(
@@ -194,9 +218,26 @@ def _enter(
     )
     rest = stable.model_copy(update={"weight": 100 - weight})
     draft = draft.with_weights(rest, entered, snapshot.now)
-    draft = draft.with_due(after(snapshot.now, seconds(plan[number - 1].hold)))
+    draft = draft.with_due(step_end(spec, entered))
     return draft.with_event(
         Severity.NORMAL,
         "StepStarted",
         f"version {candidate.model_version} gets {weight}% of traffic (step {number} of {len(plan)})",
     )
+
+
+def _forget_removed(draft: Draft, spec: ModelDeploymentSpec) -> Draft:
+    """Before a look there is nothing new to keep, but what spec no longer names must not go on speaking."""
+    named = {metric.name for metric in spec.monitoring.metrics}
+    kept = [entry for entry in draft.status.metrics if entry.name in named]
+    if len(kept) == len(draft.status.metrics):
+        return draft
+    return draft.with_status(metrics=kept, verdict=_worst(kept))
+
+
+def _worst(metrics: Sequence[MetricStatus]) -> str | None:
+    if not metrics:
+        return None
+    worst = min(metrics, key=lambda entry: WORST_FIRST.index(entry.verdict))
+    calm = worst.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    return str(worst.verdict) if calm else f"{worst.verdict}: {worst.name}"
