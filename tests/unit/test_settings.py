@@ -1,0 +1,71 @@
+"""Settings from the environment."""
+
+import pytest
+
+from modeldeploy.settings import SettingError, Settings, load
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_bare_environment_gives_the_defaults() -> None:
+    settings = load({"POD_NAME": "modeldeploy-0"})
+    assert settings == Settings(namespace="default", identity="modeldeploy-0")
+
+
+def test_what_the_chart_sets_is_read() -> None:
+    settings = load(
+        {
+            "POD_NAME": "p",
+            "MODELDEPLOY_NAMESPACE": "ops",
+            "MODELDEPLOY_WATCH_NAMESPACES": "a, b,,c",
+            "MODELDEPLOY_PROMETHEUS_URL": "http://prometheus:9090/",
+            "MODELDEPLOY_PROMETHEUS_ALLOWED_URLS": "https://a/x,https://b",
+            "MODELDEPLOY_ROUTER_REPLICAS": "3",
+            "MODELDEPLOY_XDS_ADDRESS": "[::1]:18000",
+            "MODELDEPLOY_LEASE_DURATION": "30",
+            "MODELDEPLOY_LOG_LEVEL": "debug",
+        }
+    )
+    assert settings.namespace == "ops"
+    assert settings.watch_namespaces == ("a", "b", "c")
+    assert settings.prometheus_urls == {"http://prometheus:9090", "https://a/x", "https://b"}
+    assert settings.router_replicas == 3
+    assert (settings.lease_duration, settings.lease_renew) == (30.0, 10.0)
+    assert settings.log_level == "DEBUG"
+
+
+def test_an_empty_value_counts_as_absent() -> None:
+    settings = load(
+        {"MODELDEPLOY_XDS_PORT": "", "MODELDEPLOY_WATCH_NAMESPACES": " ", "MODELDEPLOY_LEASE_NAME": ""}
+    )
+    assert (settings.xds_port, settings.watch_namespaces, settings.lease_name) == (18000, (), "modeldeploy")
+
+
+def test_without_a_pods_name_two_processes_are_told_apart() -> None:
+    assert load({}).identity.rpartition("-")[2].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("ROUTER_REPLICAS", "0", "a number from 1 to 100"),
+        ("ROUTER_REPLICAS", "2.5", "a whole number from 1 to 100"),
+        ("XDS_PORT", "http", "a number from 1 to 65535"),
+        ("HEALTH_PORT", "65536", "a number from 1 to 65535"),
+        ("LEASE_DURATION", "nan", "a number from 3 to 300"),
+        ("LEASE_DURATION", "15s", "a number from 3 to 300"),
+        ("LEASE_RENEW", "10", "a number from 0.5 to 7.5"),
+        ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR"),
+        ("PROMETHEUS_URL", "prometheus:9090", "http:// or https:// and a host"),
+        ("PROMETHEUS_URL", "http://a,http://b", "one URL"),
+        ("PROMETHEUS_ALLOWED_URLS", "http://a,file:///etc/passwd", "http:// or https:// and a host"),
+        ("PROMETHEUS_URL", "http://[::1", "http:// or https:// and a host"),
+        ("XDS_ADDRESS", "modeldeploy-xds", "host:port"),
+        ("XDS_ADDRESS", "modeldeploy-xds:0", "host:port"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(name: str, value: str, wanted: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        load({f"MODELDEPLOY_{name}": value})
+    message = str(caught.value)
+    assert message.startswith(f"MODELDEPLOY_{name} is {value!r}; it must be {wanted}")
