@@ -22,8 +22,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -243,19 +242,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        load.stop_sending()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    load.start()
-    while load.running:
-        snapshot = load.join(options.report_every)
-        if load.running:
-            _print("progress", snapshot)
+    with _signals_call(load.stop_sending):
+        load.start()
+        while load.running:
+            snapshot = load.join(options.report_every)
+            if load.running:
+                _print("progress", snapshot)
     snapshot = load.snapshot()
     _print("summary", snapshot)
     return 0 if snapshot.clean(expect_errors=options.expect_errors) else 1
+
+
+@contextlib.contextmanager
+def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda _number, _frame: stop()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _print(kind: str, snapshot: Snapshot) -> None:

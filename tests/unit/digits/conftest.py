@@ -1,62 +1,17 @@
-"""Trained models, and real server processes."""
+"""Trained models, and servers of them."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import joblib  # type: ignore[import-untyped]
+import numpy as np
 import pytest
 from digits.dataset import Dataset, split
 from digits.model import DigitsModel
 from digits.train import RECIPES, train
 
-ROOT = Path(__file__).parents[3]
-
-
-class ServerProcess:
-    """``python -m digits.server``, as in a pod."""
-
-    def __init__(self, model: Path, *, quiet: float, limit: float = 20) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        environment = os.environ | {
-            "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'examples'}",
-            "OMP_NUM_THREADS": "1",
-            "DIGITS_MODEL": str(model),
-            "DIGITS_HOST": "127.0.0.1",
-            "DIGITS_PORT": str(self.port),
-            "DIGITS_QUIET": str(quiet),
-            "DIGITS_LIMIT": str(limit),
-        }
-        command = [sys.executable, "-m", "digits.server"]
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "the server has ended"
-            try:
-                with urllib.request.urlopen(f"{self.url}/v2/health/ready", timeout=5):
-                    return
-            except urllib.error.URLError:
-                time.sleep(0.05)
-        raise AssertionError("the server did not become ready")
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(10)
-
-
-Serve = Callable[..., ServerProcess]
+from unit.digits.processes import AlwaysSeven, Serve, ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -72,15 +27,30 @@ def models(data: tuple[Dataset, Dataset]) -> dict[str, DigitsModel]:
 
 
 @pytest.fixture
-def serve(models: dict[str, DigitsModel], tmp_path: Path) -> Iterator[Serve]:
-    """Starts a server process of a version; not ready yet when it returns."""
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts a server process with a stand-in for the classifier; it isn't ready yet when it is returned."""
     with ExitStack() as processes:
 
-        def start(version: str, *, quiet: float, limit: float = 20) -> ServerProcess:
-            file = tmp_path / f"{version}.joblib"
-            joblib.dump(models[version], file)
+        def start(*, quiet: float, limit: float = 20, slow: bool = False) -> ServerProcess:
+            file = tmp_path / f"{slow}.joblib"
+            joblib.dump(DigitsModel("v0", AlwaysSeven(), np.zeros(64), slow=slow), file)
             server = ServerProcess(file, quiet=quiet, limit=limit)
             processes.callback(server.end)
             return server
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def server(
+    models: dict[str, DigitsModel], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """A server process with the real v1."""
+    file = tmp_path_factory.mktemp("digits") / "v1.joblib"
+    joblib.dump(models["v1"], file)
+    process = ServerProcess(file, quiet=0.1)
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        process.end()
