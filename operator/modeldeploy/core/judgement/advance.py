@@ -1,0 +1,188 @@
+"""One look at the counters: the evidence before, and after."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core.judgement import histogram
+from modeldeploy.core.judgement.counters import Increments, Parts, Pod, difference
+from modeldeploy.core.judgement.plan import Kind, Plan, plan, share
+from modeldeploy.core.judgement.queries import (
+    Answer,
+    Counters,
+    Family,
+    NoData,
+    Number,
+    Query,
+    QueryFailed,
+    custom_query,
+    family_query,
+)
+from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.state import Evidence, Judged, Track
+from modeldeploy.core.judgement.weigh import NOTHING, Look, weigh
+
+WARM_UP = 10.0
+"""Seconds from a revision's first request during which latencies are ignored, on both tracks: caches fill,
+code is compiled. Errors never wait. Short, since a step may be."""
+
+_NO_SERIES = "no series of this revision"
+
+
+def advance(
+    evidence: Evidence,
+    spec: ModelDeploymentSpec,
+    *,
+    namespace: str,
+    name: str,
+    roles: Roles,
+    answers: Mapping[Query, Answer],
+    at: datetime,
+) -> Evidence:
+    """The evidence after a look at `at`. A look that is not later than the last one changes nothing.
+
+    Args:
+        evidence: What was known before.
+        spec: The metrics and their bounds.
+        namespace: The object's.
+        name: The object's.
+        roles: Who is on trial at `at`.
+        answers: To the questions of `queries`; a missing one counts as failed.
+        at: The time that Prometheus was asked about, in UTC.
+    """
+    now = at.timestamp()
+    if now <= evidence.at:
+        return evidence
+    evidence = evidence.with_roles(roles)
+    scene = _Scene(roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now)
+    pods: dict[str, Mapping[str, Pod]] = {}
+    grown: dict[Family, Increments] = {}
+    for family in _families(spec):
+        answer = answers.get(family_query(family))
+        rows = answer.rows if isinstance(answer, Counters) else ()
+        pods[family], grown[family] = difference(evidence.pods.get(family, {}), rows, now)
+    metrics = {}
+    for metric in spec.monitoring.metrics:
+        planned = plan(metric)
+        judged = evidence.metrics.get(metric.name)
+        if judged is None or judged.fingerprint != planned.fingerprint:
+            judged = Judged(planned.fingerprint)
+        if planned.family is None:
+            mine = {
+                revision: answers.get(query)
+                for revision in roles.revisions
+                if (query := custom_query(metric, namespace, name, revision)) is not None
+            }
+            metrics[metric.name] = _numbers(judged, mine, scene)
+        else:
+            judged = _answered(judged, answers.get(family_query(planned.family)))
+            metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
+    asked = sum(grown[Family.REQUESTS].by_revision.get(roles.candidate or "", {}).values())
+    in_step = asked if roles.candidate and now > roles.step_started_at else 0.0
+    return replace(
+        evidence, at=now, pods=pods, metrics=metrics, step_requests=evidence.step_requests + in_step
+    )
+
+
+class _Scene(NamedTuple):
+    """What all metrics of one look have in common; spans and times in seconds."""
+
+    roles: Roles
+    window: float
+    interval: float
+    now: float
+
+
+def _families(spec: ModelDeploymentSpec) -> Iterable[Family]:
+    wanted = [Family.REQUESTS, *(plan(metric).family for metric in spec.monitoring.metrics)]
+    return dict.fromkeys(family for family in wanted if family is not None)
+
+
+def _numbers(judged: Judged, answers: Mapping[str, Answer | None], scene: _Scene) -> Judged:
+    """A user's query: the number it yields for each revision."""
+    tracks = {}
+    for revision, answer in answers.items():
+        track = judged.tracks.get(revision, Track())
+        if isinstance(answer, Number):
+            track = replace(track, seen_at=scene.now, number=answer.value)
+        tracks[revision] = track
+    return _answered(replace(judged, tracks=tracks), answers.get(scene.roles.subject or ""))
+
+
+def _answered(judged: Judged, answer: Answer | None) -> Judged:
+    failure = None
+    if answer is None or isinstance(answer, QueryFailed):
+        failure = answer.reason if answer else "the query was not asked"
+    absence = answer.reason if isinstance(answer, NoData) else None
+    if (failure, absence) == (judged.failure, judged.absence):
+        return judged
+    return replace(judged, failure=failure, absence=absence)
+
+
+def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> Judged:
+    """A preset: its counters' growth, by revision, and what it says about the bounds."""
+    roles = scene.roles
+    if judged.failure is None and judged.absence is None and roles.subject not in grown.present:
+        judged = replace(judged, absence=_NO_SERIES)
+    stable = judged.tracks.get(roles.stable or "")
+    edges = None
+    if planned.kind is Kind.LATENCY and planned.ratio is not None and stable is not None:
+        edges = histogram.compared_edges(stable.profile, planned.quantile, planned.ratio)
+    looks: dict[str, Look] = {}
+    tracks: dict[str, Track] = {}
+    for revision in roles.revisions:
+        track = judged.tracks.get(revision) or Track()
+        if revision in grown.present:
+            edge = edges[revision == roles.candidate] if edges else None
+            parts = grown.by_revision.get(revision, {})
+            tracks[revision], looks[revision] = _followed(planned, track, parts, edge, scene)
+        else:
+            tracks[revision], looks[revision] = track, NOTHING
+    if planned.kind is not Kind.MEAN:
+        judged = weigh(planned, judged, looks, roles, scene.interval)
+    return replace(judged, tracks=tracks)
+
+
+def _followed(
+    planned: Plan, track: Track, parts: Parts, edge: float | None, scene: _Scene
+) -> tuple[Track, Look]:
+    """A revision's counts after this look, and what it yields. A compared latency's tail begins at `edge`."""
+    now, profile = scene.now, track.profile
+    if planned.kind is Kind.LATENCY:
+        counts = histogram.buckets(parts)
+        look = _latency(planned, counts, edge)
+        if look.requests and (track.first_at is None or now - track.first_at < WARM_UP):
+            return replace(
+                track, seen_at=now, first_at=now if track.first_at is None else track.first_at
+            ), NOTHING
+        if look.requests:
+            keep = math.exp(min(0.0, track.spread.at - now) / scene.window)
+            profile = histogram.faded(profile, counts, keep)
+    else:
+        events, requests = share(planned.family or Family.REQUESTS, parts)
+        look = Look(events, requests, None, events)
+    if not look.requests:
+        return replace(track, seen_at=now), NOTHING
+    compared = look.events if look.compared is None else look.compared
+    return Track(
+        seen_at=now,
+        first_at=track.first_at,
+        events=track.events + look.events,
+        requests=track.requests + look.requests,
+        recent=track.recent.after(look.events, look.requests, now, scene.window),
+        spread=track.spread.after(compared, look.requests, now),
+        profile=profile,
+    ), look
+
+
+def _latency(planned: Plan, counts: histogram.Buckets, edge: float | None) -> Look:
+    requests, events, lower = histogram.total(counts), 0.0, None
+    if planned.high is not None:
+        below, above = histogram.bracket(counts, planned.high)
+        events = histogram.beyond(counts, above)
+        lower = None if below == above else histogram.beyond(counts, below)
+    return Look(events, requests, lower, None if edge is None else histogram.beyond(counts, edge))

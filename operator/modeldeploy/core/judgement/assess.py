@@ -1,0 +1,246 @@
+"""From evidence to verdicts, one per metric, and to the sentence that explains each."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from modeldeploy.api.quantity import seconds, spell_duration
+from modeldeploy.api.v1alpha1.spec import Category, Metric, ModelDeploymentSpec, NoDataPolicy
+from modeldeploy.api.v1alpha1.status import Verdict
+from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.judgement.eprocess import BETTER
+from modeldeploy.core.judgement.likelihood import samples_needed
+from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plan, threshold
+from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.state import Evidence, Judged, Track, Trial
+from modeldeploy.core.judgement.weigh import detectable, dispersion
+from modeldeploy.core.judgement.wording import bounds, noun, number, value_of
+
+FALSE_PASS = 0.05
+"""Chance that a candidate at twice a bound passes it."""
+
+SUSPECT = 10.0
+"""E-value from which stable, too, is suspected of being beyond a bound: then the candidate isn't blamed."""
+
+BURST = 2
+"""Looks with events that it takes to break an absolute bound: one clump is one accident."""
+
+MEAN_SAMPLES = 30
+"""Observations below which a mean says nothing."""
+
+STALE = 3
+"""Intervals without any series after which data counts as gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One metric with all that its verdict depends on."""
+
+    planned: Plan
+    judged: Judged
+    roles: Roles
+    threshold: float
+    stale_after: float
+    now: float
+
+    @property
+    def metric(self) -> Metric:
+        return self.planned.metric
+
+    @property
+    def subject(self) -> Track:
+        return self.judged.tracks.get(self.roles.subject or "", Track())
+
+    @property
+    def said(self) -> str:
+        """The value, what stands behind it, and the bounds: `nulls 24.3% of 412 answers (max 5%)`."""
+        value = value_of(self.planned, self.subject) or "unknown"
+        behind = ""
+        if self.planned.kind is not Kind.GAUGE:
+            behind = f" of {self.subject.recent.requests:.0f} {noun(self.planned)}"
+        stable = value_of(self.planned, self.judged.tracks.get(self.roles.stable or ""))
+        beside = f", stable {stable}" if self.roles.candidate and stable and self.metric.compare else ""
+        return f"{self.metric.name} {value}{behind}{beside} ({bounds(self.metric)})"
+
+
+def assess(
+    evidence: Evidence, spec: ModelDeploymentSpec, roles: Roles, now: datetime
+) -> tuple[Assessment, ...]:
+    """The verdicts, in spec's order; empty before the first look.
+
+    Args:
+        evidence: As of the last look.
+        spec: The metrics and their bounds.
+        roles: Who is on trial; the evidence of another trial says nothing.
+        now: The present time, in UTC.
+    """
+    if not evidence.at:
+        return ()
+    evidence = evidence.with_roles(roles)
+    limit = threshold(spec)
+    stale_after = STALE * seconds(spec.monitoring.interval)
+    found = []
+    for metric in spec.monitoring.metrics:
+        planned = plan(metric)
+        judged = evidence.metrics.get(metric.name)
+        if judged is None or judged.fingerprint != planned.fingerprint:
+            judged = Judged(planned.fingerprint)
+        case = _Case(planned, judged, roles, limit, stale_after, now.timestamp())
+        found.append(_with_values(case, _verdict(case)))
+    return tuple(found)
+
+
+def requests(evidence: Evidence, roles: Roles) -> int:
+    """Requests that the candidate has answered in the step under way, by the router's count."""
+    return round(evidence.with_roles(roles).step_requests)
+
+
+def _with_values(case: _Case, assessment: Assessment) -> Assessment:
+    has_counts = case.planned.kind is not Kind.GAUGE
+    stable = case.judged.tracks.get(case.roles.stable or "")
+    return replace(
+        assessment,
+        candidate=value_of(case.planned, case.subject),
+        stable=value_of(case.planned, stable) if case.roles.candidate else None,
+        samples=round(case.subject.recent.requests) if has_counts else None,
+    )
+
+
+def _says(case: _Case, verdict: Verdict, message: str, blame: Blame = Blame.CANDIDATE) -> Assessment:
+    holds = verdict is not Verdict.NOT_APPLICABLE
+    if verdict in {Verdict.NO_DATA, Verdict.ERROR} and case.metric.on_no_data is NoDataPolicy.IGNORE:
+        holds = False
+    return Assessment(
+        case.metric.name, case.metric.category, verdict, blame, message=message[:1024], holds=holds
+    )
+
+
+def _verdict(case: _Case) -> Assessment:
+    if case.roles.subject is None:
+        return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: nothing serves yet")
+    breach = _breach(case)
+    if breach is not None:
+        return breach
+    return _unanswered(case) or _undecided(case) or _says(case, Verdict.PASS, case.said)
+
+
+def _unanswered(case: _Case) -> Assessment | None:
+    """Error and NoData: never a pass, never a breach."""
+    name, judged, seen_at = case.metric.name, case.judged, case.subject.seen_at
+    if judged.failure is not None:
+        return _says(case, Verdict.ERROR, f"{name}: {judged.failure}")
+    if judged.absence is not None and (seen_at is None or case.now - seen_at > case.stale_after):
+        since = "" if seen_at is None else f" for {spell_duration(case.now - seen_at)}"
+        return _says(case, Verdict.NO_DATA, f"{name}: no data{since}, {judged.absence}")
+    return None
+
+
+def _breach(case: _Case) -> Assessment | None:
+    if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
+        return _breach_of_number(case)
+    if case.roles.candidate is None:
+        standing = [name for name, watch in case.judged.watches.items() if watch.standing]
+        return _says(case, Verdict.BREACH, case.said, Blame.WORLD) if standing else None
+    blames = {name: _blame(case, name, trial) for name, trial in case.judged.trials.items()}
+    worst = next((blame for blame in Blame if blame in blames.values()), None)
+    if worst is None:
+        return None
+    why = {Blame.WORLD: "; so is stable", Blame.UNCERTAIN: "; too little is known to blame the candidate"}
+    if case.metric.category is Category.INPUT:
+        return _says(case, Verdict.BREACH, f"{case.said}; inputs never blame the candidate", Blame.WORLD)
+    return _says(case, Verdict.BREACH, case.said + why.get(worst, ""), worst)
+
+
+def _blame(case: _Case, name: str, trial: Trial) -> Blame | None:
+    """Whom a broken bound is blamed on; None while it isn't shown to be broken."""
+    if trial.broken.value < case.threshold:
+        return None
+    if name == "compare":
+        return Blame.UNCERTAIN if dispersion(case.judged, case.roles) is None else Blame.CANDIDATE
+    if case.judged.eventful < BURST:
+        return None
+    stable = trial.stable.value if trial.stable else 0.0
+    if stable >= case.threshold:
+        return Blame.WORLD
+    return Blame.UNCERTAIN if stable >= SUSPECT else Blame.CANDIDATE
+
+
+def _breach_of_number(case: _Case) -> Assessment | None:
+    value = _number_of(case)
+    if value is None:
+        return None
+    low, high = case.planned.low, case.planned.high
+    if (low is None or value >= low) and (high is None or value <= high):
+        return None
+    blame = Blame.WORLD if case.metric.category is Category.INPUT else Blame.UNCERTAIN
+    return _says(case, Verdict.BREACH, f"{case.said}; a number without a count behind it", blame)
+
+
+def _number_of(case: _Case) -> float | None:
+    """A mean over `window` with enough observations, or a gauge that isn't stale."""
+    track = case.subject
+    if case.planned.kind is Kind.GAUGE:
+        is_fresh = track.seen_at is not None and case.now - track.seen_at <= case.stale_after
+        return track.number if is_fresh else None
+    counted = track.recent.requests
+    return track.recent.events / counted if counted >= MEAN_SAMPLES else None
+
+
+def _undecided(case: _Case) -> Assessment | None:
+    if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
+        counted = case.subject.recent.requests
+        if _number_of(case) is not None:
+            return None
+        needed = f"{case.metric.name}: {counted:.0f} of {MEAN_SAMPLES} {noun(case.planned)} needed"
+        return _says(case, Verdict.INCONCLUSIVE, needed)
+    if case.roles.candidate is None:
+        if not case.planned.limits:
+            return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: compared while a rollout runs")
+        return None if case.subject.recent.requests else _too_few(case, 1)
+    return _coarse(case) or _unproven(case)
+
+
+def _coarse(case: _Case) -> Assessment | None:
+    trial = case.judged.trials.get("max")
+    if trial is None or trial.lower is None or trial.lower.value < case.threshold:
+        return None
+    message = (
+        f"{case.said}; BucketsTooCoarse: value and bound lie in the same bucket of the histogram; "
+        "choose a bound at a bucket's edge"
+    )
+    return _says(case, Verdict.INCONCLUSIVE, message)
+
+
+def _unproven(case: _Case) -> Assessment | None:
+    """Which bound isn't shown to be kept yet, and how many more requests that takes."""
+    for limit in case.planned.limits:
+        trial = case.judged.trials.get(limit.name, Trial())
+        if trial.kept.value < 1.0 / FALSE_PASS:
+            return _too_few(case, _needed(case.subject, limit, dispersion(case.judged, case.roles) or 1.0))
+    if case.planned.ratio is None:
+        return None
+    if case.roles.stable is None:
+        if case.planned.limits:
+            return None
+        return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: no stable revision to compare with")
+    trial = case.judged.trials.get("compare", Trial())
+    rare = trial.rare.value if trial.rare else 0.0
+    if max(trial.kept.value, rare) >= 1.0 / FALSE_PASS:
+        return None
+    return _says(case, Verdict.INCONCLUSIVE, f"{case.said}; too few events yet to compare")
+
+
+def _needed(track: Track, limit: Limit, phi: float) -> int | None:
+    """Requests at which a pass is expected, at the rate seen so far."""
+    rate = limit.events(track.events, track.requests) / track.requests if track.requests else 0.0
+    needed = samples_needed(rate, detectable(limit.rate), BETTER, FALSE_PASS)
+    return None if needed is None else round(needed * phi)
+
+
+def _too_few(case: _Case, needed: int | None) -> Assessment:
+    counted = case.subject.requests
+    if needed is None or counted >= needed:
+        return _says(case, Verdict.INCONCLUSIVE, f"{case.said}; too close to the bound to tell yet")
+    wanted = f"{number(counted)} of {number(needed)} {noun(case.planned)} needed"
+    return _says(
+        case, Verdict.INCONCLUSIVE, f"{case.said}; {wanted}" if counted else f"{case.metric.name}: {wanted}"
+    )

@@ -1,0 +1,69 @@
+"""Differences of cumulative counters, pod by pod.
+
+`increase()` is not used: it extrapolates, and it loses the first event of every new series.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from modeldeploy.core.judgement.queries import Row
+
+Parts = Mapping[str, float]
+"""Counts by part, e.g. by class of status or by upper edge of a bucket."""
+
+FORGET_AFTER = 600.0
+"""Seconds after which a pod that was not seen again is forgotten; names of pods don't come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod's counters as last seen: the time, and by revision its parts."""
+
+    seen_at: float
+    counts: Mapping[str, Parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Increments:
+    """What was counted since the last look.
+
+    Attributes:
+        by_revision: The growth of each part, summed over the revision's pods, zero where it didn't grow.
+        present: Revisions that had any series, growing or not.
+    """
+
+    by_revision: Mapping[str, Parts] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+
+
+def difference(
+    pods: Mapping[str, Pod], rows: Iterable[Row], at: float
+) -> tuple[Mapping[str, Pod], Increments]:
+    """The counters as they stand now, and what was added since.
+
+    A pod that is first seen gives the level from which its growth is counted. A series (or a revision on a
+    router) that appears on a pod seen before was born since then, so all of it is growth. A count that fell
+    was reset with its pod's container: all of that pod's counts are growth. A pod that is missing adds
+    nothing now, and what it counted meanwhile when it is back.
+    """
+    now: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        now.setdefault(row.pod, {}).setdefault(row.revision, {})[row.part] = row.value
+    grown: dict[str, dict[str, float]] = {}
+    kept = {name: pod for name, pod in pods.items() if at - pod.seen_at <= FORGET_AFTER}
+    for name, seen in now.items():
+        counts: Mapping[str, Parts] = seen
+        before = kept.get(name)
+        if before is not None:
+            for revision, parts in counts.items():
+                _add_growth(grown.setdefault(revision, {}), before.counts.get(revision, {}), parts)
+            counts = {**before.counts, **seen}  # a revision without series may come back
+        kept[name] = Pod(at, counts)
+    present = frozenset(row.revision for row in rows)
+    return kept, Increments(grown, present)
+
+
+def _add_growth(grown: dict[str, float], before: Parts, now: Parts) -> None:
+    was_reset = any(value < before.get(part, 0.0) for part, value in now.items())
+    for part, value in now.items():
+        grown[part] = grown.get(part, 0.0) + (value if was_reset else value - before.get(part, 0.0))

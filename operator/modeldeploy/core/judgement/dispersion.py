@@ -1,0 +1,54 @@
+"""How much more events vary than chance explains: errors come in clumps."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+HISTORY = 3600.0
+"""Seconds over which the dispersion is remembered (time constant of an exponential decay)."""
+
+ENOUGH_LOOKS = 8.0
+ENOUGH_EVENTS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """Pearson's dispersion of events per look: the mean of (k - n·p)²/(n·p) with p = Σk/Σn.
+
+    1 for independent events, the mean size of clumps (weighted by size) for events in clumps. It is the
+    variance over the mean of events per look when requests per look are equal, and isn't fooled when they are
+    not (McCullagh, Nelder, "Generalized Linear Models", 1989, chapter 4.5). Log likelihood ratios are divided
+    by it: quasi-likelihood.
+
+    Attributes:
+        at: Time of the last look that had requests.
+        looks: Such looks, decayed like the sums below.
+        requests: Σn.
+        events: Σk.
+        squares: Σk²/n.
+    """
+
+    at: float = 0.0
+    looks: float = 0.0
+    requests: float = 0.0
+    events: float = 0.0
+    squares: float = 0.0
+
+    def after(self, events: float, requests: float, at: float) -> Self:
+        """The sums after a look with requests."""
+        keep = math.exp(-max(0.0, at - self.at) / HISTORY) if self.looks else 0.0
+        return type(self)(
+            at,
+            self.looks * keep + 1.0,
+            self.requests * keep + requests,
+            self.events * keep + events,
+            self.squares * keep + events * events / requests,
+        )
+
+    @property
+    def known(self) -> float | None:
+        """The dispersion, at least 1; None with too few looks or events to tell."""
+        if self.looks < ENOUGH_LOOKS or self.events < ENOUGH_EVENTS:
+            return None
+        mean = self.events / self.requests
+        return max(1.0, (self.squares / mean - self.events) / (self.looks - 1.0))

@@ -1,0 +1,78 @@
+"""Log likelihood ratios of one look's counts, by effect."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+_IMPOSSIBLE = 60.0
+
+
+@lru_cache(maxsize=512)
+def _coefficients(rate: float, effects: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Per effect, the log likelihood ratio of one event and of one request without."""
+    if rate <= 0.0:  # an event is impossible under the bound, so one settles it
+        return tuple((_IMPOSSIBLE, 0.0) for _ in effects)
+    if rate >= 1.0:  # nothing can be beyond the bound
+        return tuple((0.0, 0.0) for _ in effects)
+    odds = rate / (1.0 - rate)
+    found = []
+    for effect in effects:
+        other = odds * effect / (1.0 + odds * effect)
+        found.append((math.log(other / rate), math.log((1.0 - other) / (1.0 - rate))))
+    return tuple(found)
+
+
+def of_rate(events: float, requests: float, rate: float, effects: tuple[float, ...]) -> list[float]:
+    """Bernoulli requests, against the rate of a bound: odds of `effect` times the bound's.
+
+    With effects above 1 each is the log increment of a supermartingale for every true rate up to `rate`, with
+    effects below 1 for every true rate from `rate` on.
+
+    Args:
+        events: Requests with the event, 0 to `requests`.
+        requests: All of them.
+        rate: The bound, 0 to 1.
+        effects: Odds relative to the bound's.
+    """
+    others = requests - events
+    return [events * hit + others * miss for hit, miss in _coefficients(rate, effects)]
+
+
+def of_ratio(
+    candidate: tuple[float, float], stable: tuple[float, float], ratio: float, effects: Sequence[float]
+) -> list[float]:
+    """Candidate against stable, against a ratio of their rates.
+
+    Given the events of both in one look, the candidate's are binomial with share θ·m·r/(1 + θ·m·r), where m
+    is the bound on the ratio and r the ratio of requests *in that look*. Conditioning look by look keeps
+    weights and loads that change from passing for a difference. (Conditional comparison of two Poisson rates:
+    Przyborowski and Wilenski, Biometrika 1940.)
+
+    Args:
+        candidate: Events and requests of the candidate in this look.
+        stable: The same of stable; both with requests.
+        ratio: The bound m.
+        effects: θ, relative to the bound.
+    """
+    base = ratio * candidate[1] / stable[1]
+    found = []
+    for effect in effects:
+        miss = math.log((1.0 + base) / (1.0 + effect * base))
+        found.append(candidate[0] * (math.log(effect) + miss) + stable[0] * miss)
+    return found
+
+
+def samples_needed(rate: float, bound: float, effects: tuple[float, ...], level: float) -> int | None:
+    """Requests after which evidence against `bound` is expected to reach 1/`level`; None for never.
+
+    The e-value of a mixture is at least that of its best effect times the effect's weight, so this is the
+    smallest, over the effects, of log(effects/level) over the expected log likelihood ratio per request.
+
+    Args:
+        rate: The true (or observed) rate, 0 to 1.
+        bound: The rate that the evidence is against.
+        effects: As in `of_rate`, with equal weights.
+        level: 0.05 for a pass that a candidate beyond `bound` gets in at most 5%.
+    """
+    gain = max(rate * hit + (1.0 - rate) * miss for hit, miss in _coefficients(bound, effects))
+    return math.ceil(math.log(len(effects) / level) / gain) if gain > 0.0 else None

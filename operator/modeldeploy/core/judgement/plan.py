@@ -1,0 +1,133 @@
+"""What a metric of the spec means for the statistics: which counts, which limits, how sure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+
+from modeldeploy.api.quantity import fraction, magnitude
+from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.core.judgement.counters import Parts
+from modeldeploy.core.judgement.queries import PRESET_FAMILY, Family
+
+QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
+
+
+class Kind(StrEnum):
+    """What stands behind a metric's number."""
+
+    SHARE = "share"
+    """Events among requests."""
+    LATENCY = "latency"
+    """A quantile, judged as the share of requests above the bound."""
+    MEAN = "mean"
+    """A sum and a count: a number without a known spread."""
+    GAUGE = "gauge"
+    """A number that a user's query yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An absolute bound as a rate that must not be exceeded.
+
+    Attributes:
+        name: `max` or `min`.
+        rate: The bound; of a `min`, the share of requests *without* the event.
+    """
+
+    name: str
+    rate: float
+
+    def events(self, events: float, requests: float) -> float:
+        """What counts against the bound."""
+        return requests - events if self.name == "min" else events
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One metric, understood.
+
+    Attributes:
+        metric: As in spec.
+        kind: What stands behind its number.
+        family: The counters it is taken from; None for a user's own query.
+        limits: Absolute bounds on a share; of a latency, on the share above its bound.
+        ratio: Candidate's rate over stable's at most, or None.
+        quantile: Of a latency.
+        low: Lower bound of a mean or a gauge.
+        high: Upper bound of a mean or a gauge, in its own unit; of a latency, in milliseconds.
+    """
+
+    metric: Metric
+    kind: Kind
+    family: Family | None
+    limits: tuple[Limit, ...] = ()
+    ratio: float | None = None
+    quantile: float = 0.0
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def tests(self) -> int:
+        """Chances of a false breach that must share alpha."""
+        return len(self.limits) + (self.ratio is not None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when evidence gathered so far no longer speaks of the same bounds."""
+        return f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high}"
+
+
+@lru_cache(maxsize=4096)
+def plan(metric: Metric) -> Plan:
+    """The metric, understood."""
+    low = None if metric.min is None else magnitude(metric.min)
+    high = None if metric.max is None else magnitude(metric.max)
+    ratio = None if metric.compare is None else float(metric.compare.max_ratio)
+    if metric.preset is None:
+        return Plan(metric, Kind.GAUGE, None, low=low, high=high)
+    family = PRESET_FAMILY[metric.preset]
+    if family in {Family.SIZE, Family.BRIGHTNESS}:
+        return Plan(metric, Kind.MEAN, family, low=low, high=high)
+    if metric.preset in QUANTILES:
+        quantile = QUANTILES[metric.preset]
+        limits = () if high is None else (Limit("max", 1.0 - quantile),)
+        return Plan(
+            metric,
+            Kind.LATENCY,
+            family,
+            limits,
+            ratio,
+            quantile,
+            high=None if high is None else round(high * 1000, 6),
+        )
+    bounds = [] if high is None else [Limit("max", min(1.0, max(0.0, high)))]
+    if low is not None:
+        bounds.append(Limit("min", 1.0 - min(1.0, max(0.0, low))))
+    return Plan(metric, Kind.SHARE, family, tuple(bounds), ratio)
+
+
+def threshold(spec: ModelDeploymentSpec) -> float:
+    """The e-value at which a bound counts as broken: 1 over the metric's share of `rollout.falseRollback`.
+
+    Shared evenly over all tests of all metrics (Bonferroni), so the promise holds however they hang together.
+    """
+    tests = sum(plan(metric).tests for metric in spec.monitoring.metrics)
+    return max(1, tests) / max(1e-6, fraction(spec.rollout.false_rollback))
+
+
+def share(family: Family, parts: Parts) -> tuple[float, float]:
+    """Events and requests (or a sum and a count) among a family's increments.
+
+    A ratio's two counters are incremented one after the other by the server, so a scrape in between can catch
+    the event without its request; it is then left for the next look to even out.
+    """
+    if family is Family.REQUESTS:
+        return parts.get("5", 0.0), sum(parts.values())
+    if family in {Family.SIZE, Family.BRIGHTNESS}:
+        return _ending(parts, "_sum"), _ending(parts, "_count")
+    requests = _ending(parts, "_values_total")
+    return min(requests, _ending(parts, "_null_total") + _ending(parts, "_missing_total")), requests
+
+
+def _ending(parts: Parts, suffix: str) -> float:
+    return sum(value for part, value in parts.items() if part.endswith(suffix))

@@ -1,0 +1,126 @@
+"""What the API server could not check about the metrics."""
+
+import math
+from urllib.parse import urlsplit
+
+from modeldeploy.api.quantity import fraction, magnitude, seconds
+from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.core.judgement.plan import QUANTILES
+from modeldeploy.core.promql import QueryError, confine, substitute
+
+_SHORTEST, _LONGEST = 1.0, 3600.0
+_LONGEST_WINDOW = 7 * 86400.0
+_RATIOS = frozenset({Preset.ERROR_RATIO, Preset.NULL_RATIO, Preset.MISSING_RATIO})
+
+
+def problems(spec: ModelDeploymentSpec) -> tuple[str, ...]:
+    """Sentences that name field and mend; empty if all metrics can be judged. Any spec gets an answer."""
+    found = [*_monitoring(spec), *_rollout(spec)]
+    names = set()
+    for metric in spec.monitoring.metrics:
+        where = f"spec.monitoring.metrics[{metric.name}]"
+        if metric.name in names:
+            found.append(f"{where}: the name stands twice; give each metric its own")
+        names.add(metric.name)
+        found += [f"{where}{fault}" for fault in (*_bounds(metric), *_query(metric))]
+    return tuple(found)
+
+
+def _monitoring(spec: ModelDeploymentSpec) -> list[str]:
+    monitoring, found = spec.monitoring, []
+    interval, window = seconds(monitoring.interval), seconds(monitoring.window)
+    if not _SHORTEST <= interval <= _LONGEST:
+        found.append(f"spec.monitoring.interval: {monitoring.interval} is out of range; choose 1s to 1h")
+    if not interval <= window <= _LONGEST_WINDOW:
+        found.append(
+            f"spec.monitoring.window: {monitoring.window} is out of range; choose between the interval "
+            f"({monitoring.interval}) and 7d"
+        )
+    if monitoring.prometheus is not None:
+        fault = _url(monitoring.prometheus.url)
+        if fault:
+            found.append(f"spec.monitoring.prometheus.url: {fault}")
+    return found
+
+
+def _url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"{url!r} is not a URL ({error}); write e.g. http://prometheus.monitoring:9090"
+    if not host or port == 0:
+        return f"{url!r} names no host and port; write e.g. http://prometheus.monitoring:9090"
+    if parts.username or parts.password:
+        return "holds credentials, which everybody could read here; leave them out"
+    if parts.query or parts.fragment:
+        return f"{url!r} must end with its path; leave out everything from '?' or '#'"
+    return None
+
+
+def _rollout(spec: ModelDeploymentSpec) -> list[str]:
+    share = spec.rollout.false_rollback
+    if 0.0 < fraction(share) <= 0.5:  # noqa: PLR2004 - beyond, a coin would judge as well
+        return []
+    return [f"spec.rollout.falseRollback: {share} cannot be kept; choose more than 0% and at most 50%"]
+
+
+def _bounds(metric: Metric) -> list[str]:
+    if metric.preset is None and metric.query is None:
+        return [": gives nothing to measure; add preset or query"]
+    if metric.preset is not None and metric.query is not None:
+        return [": gives both preset and query; remove one"]
+    if metric.max is None and metric.min is None and metric.compare is None:
+        return [": has no bound; add max, min or compare"]
+    found = [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
+    if found:
+        return found
+    low, high = (None if bound is None else magnitude(bound) for bound in (metric.min, metric.max))
+    if low is not None and high is not None and high < low:
+        found.append(f".max: {metric.max} is below min {metric.min}; raise max or lower min")
+    if metric.compare is not None:
+        found += _compare(metric)
+    return found
+
+
+def _unit(metric: Metric, side: str, bound: int | str | None) -> str | None:
+    """What is wrong with a bound's unit or size, for what the metric measures."""
+    if bound is None:
+        return None
+    text, value = str(bound), magnitude(bound)
+    is_time, is_share = text[-1].isalpha(), text.endswith("%")
+    fault = None
+    if not math.isfinite(value):
+        fault = f"{text[:20]} is too large; choose a finite number"
+    elif metric.preset in QUANTILES:
+        if side == "min":
+            fault = "a latency has no lower bound; use max"
+        elif not is_time or value <= 0.0:
+            fault = f"{text} is no latency; give a duration, e.g. 300ms"
+    elif metric.preset in _RATIOS:
+        if not is_share or not 0.0 <= value <= 1.0:
+            fault = f"{text} is no share; give a percentage from 0% to 100%"
+    elif metric.preset is not None and (is_time or is_share):
+        fault = f"{text} has a unit that {metric.preset} has not; give a plain number"
+    return f".{side}: {fault}" if fault else None
+
+
+def _compare(metric: Metric) -> list[str]:
+    if metric.compare is None:
+        return []
+    found, ratio = [], float(metric.compare.max_ratio)
+    if not 1.0 <= ratio <= 1000.0:  # noqa: PLR2004 - beyond, nothing is compared
+        found.append(f".compare.maxRatio: {metric.compare.max_ratio} is out of range; choose 1 to 1000")
+    if metric.preset not in QUANTILES and metric.preset not in _RATIOS:
+        found.append(".compare: needs counts; only latency and ratio presets can be compared")
+    return found
+
+
+def _query(metric: Metric) -> list[str]:
+    if metric.query is None:
+        return []
+    try:
+        confine(substitute(metric.query, namespace="default", name="name", revision="0123456789"), "default")
+    except QueryError as error:
+        return [f".query: {error}"]
+    return []

@@ -1,0 +1,203 @@
+"""What Prometheus is asked, and how its answer is shared out.
+
+Each preset belongs to a family: one expression that returns raw cumulative counters per pod for the whole
+cluster, numerator and denominator together. Both therefore come from the same scrape of a pod, and one
+question serves all objects. The labels `namespace` and `pod` are the scraped pod's (for the router's
+statistics, the router's, which stands in the namespace of the models it serves).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.promql import QueryError, confine, substitute
+
+
+class Family(StrEnum):
+    """Counters that are asked for together."""
+
+    REQUESTS = "requests"
+    LATENCY = "latency"
+    NULLS = "nulls"
+    MISSING = "missing"
+    SIZE = "size"
+    BRIGHTNESS = "brightness"
+
+
+class Source(NamedTuple):
+    """Where a family's counters come from: a selector, and the label that tells its parts apart."""
+
+    selector: str
+    part: str
+
+
+SOURCES = {
+    # Answers by class of status. Envoy counts time-outs (504) and upstream resets (503) here, and a request
+    # that was retried once, by its last answer.
+    Family.REQUESTS: Source('__name__="envoy_cluster_upstream_rq_xx"', "envoy_response_code_class"),
+    Family.LATENCY: Source('__name__="envoy_cluster_upstream_rq_time_bucket"', "le"),
+    Family.NULLS: Source('__name__=~"model_output_(null|values)_total"', "__name__"),
+    Family.MISSING: Source('__name__=~"model_input_(missing|values)_total"', "__name__"),
+    Family.SIZE: Source('__name__=~"model_input_size_(sum|count)"', "__name__"),
+    Family.BRIGHTNESS: Source('__name__=~"model_input_brightness_(sum|count)"', "__name__"),
+}
+PRESET_FAMILY = {
+    Preset.LATENCY_P50: Family.LATENCY,
+    Preset.LATENCY_P95: Family.LATENCY,
+    Preset.LATENCY_P99: Family.LATENCY,
+    Preset.ERROR_RATIO: Family.REQUESTS,
+    Preset.NULL_RATIO: Family.NULLS,
+    Preset.MISSING_RATIO: Family.MISSING,
+    Preset.INPUT_SIZE: Family.SIZE,
+    Preset.BRIGHTNESS: Family.BRIGHTNESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to Prometheus.
+
+    Attributes:
+        expression: What is asked.
+        family: The counters it yields, for every object of the cluster; None for a user's own query.
+    """
+
+    expression: str
+    family: Family | None = None
+
+
+class Row(NamedTuple):
+    """One counter of one pod, as it stood at the time of the question."""
+
+    revision: str
+    pod: str
+    part: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One object's part of a family's answer; never empty."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """The one finite number that a user's query yielded."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """Prometheus answered, and there was nothing in it, or NaN or an infinity.
+
+    Attributes:
+        reason: What was found instead of a number, as part of a sentence.
+    """
+
+    reason: str = "the query yields nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """Prometheus gave no usable answer.
+
+    Attributes:
+        reason: Why, in a sentence without a full stop.
+    """
+
+    reason: str
+
+
+Answer = Counters | Number | NoData | QueryFailed
+
+
+def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) -> tuple[Query, ...]:
+    """The questions that a look at the metrics needs, each once; the router's request counts always.
+
+    A query of the user's that can't be asked is left out here; `problems` says why.
+    """
+    found = {family_query(Family.REQUESTS): None}
+    for metric in spec.monitoring.metrics:
+        if metric.preset is not None:
+            found[family_query(PRESET_FAMILY[metric.preset])] = None
+        for revision in roles.revisions:
+            query = custom_query(metric, namespace, name, revision)
+            if query is not None:
+                found[query] = None
+    return tuple(found)
+
+
+def family_query(family: Family, matchers: str = "") -> Query:
+    """The question for a family's counters, narrowed by further matchers if any are given."""
+    selector, part = SOURCES[family]
+    return Query(
+        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {part}) "
+        f'({{{selector},modeldeploy_revision!=""{matchers}}})',
+        family,
+    )
+
+
+def narrowed(query: Query, namespace: str, name: str) -> Query:
+    """The question, asked for one object alone: for ranges, whose answer would be large for a cluster."""
+    if query.family is None:
+        return query
+    return family_query(query.family, f',namespace="{namespace}",modeldeploy_name="{name}"')
+
+
+def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Query | None:
+    """The question of a metric with its own query, or None if it has none or it can't be asked."""
+    if metric.query is None:
+        return None
+    text = substitute(metric.query, namespace=namespace, name=name, revision=revision)
+    try:
+        return Query(confine(text, namespace))
+    except QueryError:
+        return None
+
+
+def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Counters]:
+    """A family's answer by object (namespace, name).
+
+    Args:
+        query: A question with a family.
+        vector: Prometheus' instant vector: items of `metric` (labels) and `value` ([time, text]).
+    """
+    if query.family is None:
+        raise ValueError("only a family's answer is shared out")
+    part = SOURCES[query.family].part
+    found: dict[tuple[str, str], list[Row]] = {}
+    for item in vector:
+        labels, value = item["metric"], float(item["value"][1])
+        if math.isfinite(value):
+            row = Row(
+                labels.get("modeldeploy_revision", ""), labels.get("pod", ""), labels.get(part, ""), value
+            )
+            found.setdefault((labels.get("namespace", ""), labels.get("modeldeploy_name", "")), []).append(
+                row
+            )
+    return {owner: Counters(tuple(rows)) for owner, rows in found.items()}
+
+
+def single(result: Sequence[Any]) -> Answer:
+    """The answer to a user's own query: one scalar, or a vector of one series."""
+    if not result:
+        return NoData()
+    if isinstance(result[0], Mapping):
+        if len(result) > 1:
+            return QueryFailed(
+                f"the query yields {len(result)} series where one is expected; aggregate with sum()"
+            )
+        if "value" not in result[0]:
+            return QueryFailed(
+                "the query yields a histogram where a number is expected; use histogram_quantile()"
+            )
+        result = result[0]["value"]
+    value = float(result[1])
+    return Number(value) if math.isfinite(value) else NoData(f"the query yields {result[1]}")

@@ -1,0 +1,126 @@
+"""What one look's counts say about the bounds."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from modeldeploy.core.judgement.eprocess import BETTER, WORSE, Detector, Mixture, Product
+from modeldeploy.core.judgement.likelihood import of_rate, of_ratio
+from modeldeploy.core.judgement.plan import Kind, Limit, Plan
+from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.state import Judged, Trial
+
+DETECTABLE = 2.0
+"""A pass shows that the candidate isn't at so many times the bound (a rate's odds, a comparison's ratio)."""
+
+RARE = 0.01
+"""A candidate whose events are shown to be below this share passes a comparison: with hardly any event on
+either side no ratio could ever be told."""
+
+SMALLEST_DETECTABLE = 0.002
+"""A bound of 0% is passed when events are shown to be rarer than this."""
+
+RUN_LENGTH = 90 * 86400.0
+"""Seconds on average between false alarms on one bound, once no rollout runs."""
+
+
+class Look(NamedTuple):
+    """What one look yields on one revision and metric.
+
+    `events` are counted against the bounds, `lower` at the bucket edge below a latency's bound, `compared` in
+    the comparison with stable; either is None where it doesn't apply.
+    """
+
+    events: float = 0.0
+    requests: float = 0.0
+    lower: float | None = None
+    compared: float | None = None
+
+
+NOTHING = Look()
+"""No request since the last look."""
+
+
+def dispersion(judged: Judged, roles: Roles) -> float | None:
+    """The larger of what stable's and the candidate's own looks show; None if neither has shown enough."""
+    known = [
+        value
+        for revision in roles.revisions
+        if (track := judged.tracks.get(revision)) and (value := track.spread.known) is not None
+    ]
+    return max(known, default=None)
+
+
+def weigh(planned: Plan, judged: Judged, looks: Mapping[str, Look], roles: Roles, interval: float) -> Judged:
+    """The look's log likelihood ratios, folded into the evidence.
+
+    They are divided by the dispersion as it was known before this look. While it isn't, absolute bounds are
+    tested as if events came one by one (the user named the bound; a single clump can't break it, see
+    `eventful`), and a comparison, too, but then it blames nobody, and starts afresh once clumps are known.
+    """
+    known = dispersion(judged, roles)
+    phi = known or 1.0
+    learned = known is not None and not judged.dispersed
+    candidate = looks.get(roles.candidate or "", NOTHING)
+    stable = looks.get(roles.stable or "", NOTHING)
+    trials, watches = dict(judged.trials), dict(judged.watches)
+    for limit in planned.limits:
+        if roles.candidate is not None:
+            trials[limit.name] = _try_limit(trials.get(limit.name, Trial()), limit, candidate, stable, phi)
+        if stable.requests:
+            ratios = of_rate(limit.events(stable.events, stable.requests), stable.requests, limit.rate, WORSE)
+            watch = watches.get(limit.name, Detector())
+            watches[limit.name] = watch.after(ratios, phi, RUN_LENGTH / interval)
+    if planned.ratio is not None and roles.candidate is not None:
+        trial = Trial() if learned and phi > 1.0 else trials.get("compare", Trial())
+        trials["compare"] = _try_ratio(trial, planned, candidate, stable, phi)
+    return replace(
+        judged,
+        trials=trials,
+        watches=watches,
+        dispersed=known is not None,
+        eventful=judged.eventful + (1 if _has_events(planned, candidate) else 0),
+    )
+
+
+def _has_events(planned: Plan, look: Look) -> bool:
+    return any(limit.events(look.events, look.requests) > 0 for limit in planned.limits)
+
+
+def _try_limit(trial: Trial, limit: Limit, candidate: Look, stable: Look, phi: float) -> Trial:
+    broken, kept, lower, beside = trial.broken, trial.kept, trial.lower, trial.stable
+    if candidate.requests:
+        asked, events = candidate.requests, limit.events(candidate.events, candidate.requests)
+        broken = broken.after(of_rate(events, asked, limit.rate, WORSE), phi)
+        if candidate.lower is not None:
+            events = limit.events(candidate.lower, asked)
+            lower = (lower or Mixture()).after(of_rate(events, asked, limit.rate, WORSE), phi)
+        kept = kept.after(of_rate(events, asked, detectable(limit.rate), BETTER), phi)
+    if stable.requests:
+        events = limit.events(stable.events, stable.requests)
+        beside = (beside or Mixture()).after(of_rate(events, stable.requests, limit.rate, WORSE), phi)
+    return Trial(broken, kept, beside, lower)
+
+
+def detectable(rate: float) -> float:
+    """The rate that a pass excludes: twice the bound's odds."""
+    if rate >= 1.0:
+        return 1.0
+    odds = DETECTABLE * rate / (1.0 - rate)
+    return max(SMALLEST_DETECTABLE, odds / (1.0 + odds))
+
+
+def _try_ratio(trial: Trial, planned: Plan, candidate: Look, stable: Look, phi: float) -> Trial:
+    if not candidate.requests or candidate.compared is None:
+        return trial
+    rare = (trial.rare or Product()).after(of_rate(candidate.compared, candidate.requests, RARE, BETTER), phi)
+    if not stable.requests or stable.compared is None:
+        return replace(trial, rare=rare)
+    # A latency's ratio stands in the edges already, so that its tails are compared one to one.
+    ratio = 1.0 if planned.kind is Kind.LATENCY else planned.ratio or 1.0
+    mine, theirs = (candidate.compared, candidate.requests), (stable.compared, stable.requests)
+    return Trial(
+        trial.broken.after(of_ratio(mine, theirs, ratio, WORSE), phi),
+        trial.kept.after(of_ratio(mine, theirs, DETECTABLE * ratio, BETTER), phi),
+        rare=rare,
+    )

@@ -1,0 +1,65 @@
+"""Numbers as people read them, with their units."""
+
+from modeldeploy.api.v1alpha1.spec import Metric
+from modeldeploy.core.judgement import histogram
+from modeldeploy.core.judgement.plan import Kind, Plan
+from modeldeploy.core.judgement.queries import Family
+from modeldeploy.core.judgement.state import Track
+
+_NOUNS = {
+    Family.REQUESTS: "requests",
+    Family.LATENCY: "requests",
+    Family.NULLS: "answers",
+    Family.MISSING: "values",
+    Family.SIZE: "inputs",
+    Family.BRIGHTNESS: "inputs",
+}
+
+
+def noun(planned: Plan) -> str:
+    """What the metric counts."""
+    return _NOUNS[planned.family] if planned.family else "looks"
+
+
+def number(value: float) -> str:
+    """A plain number, to four digits: `1200`, `0.4123`."""
+    return f"{value:,.0f}".replace(",", "") if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004 - four digits
+
+
+def percent(share: float) -> str:
+    """A share: `24.3%`, `0.12%`."""
+    points = 100.0 * share
+    return f"{points:.2f}%" if 0.0 < points < 1.0 else f"{points:.1f}%"
+
+
+def milliseconds(value: float) -> str:
+    """A latency in milliseconds: `8.4 ms`, `412 ms`, `2.31 s`."""
+    if value >= 1000:  # noqa: PLR2004 - a second
+        return f"{value / 1000:.2f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"  # noqa: PLR2004 - two digits
+
+
+def value_of(planned: Plan, track: Track | None) -> str | None:
+    """A revision's value over the last `window`, with its unit; None without one."""
+    if track is None:
+        return None
+    if planned.kind is Kind.GAUGE:
+        return None if track.number is None else number(track.number)
+    if planned.kind is Kind.LATENCY:
+        value = histogram.quantile(track.profile, planned.quantile)
+        return None if value is None else milliseconds(value)
+    asked = track.recent.requests
+    if not asked:
+        return None
+    mean = track.recent.events / asked
+    return number(mean) if planned.kind is Kind.MEAN else percent(mean)
+
+
+def bounds(metric: Metric) -> str:
+    """The bounds as the user wrote them: `max 5%, max ratio 1.2`."""
+    parts = [
+        f"{word} {bound}" for word, bound in (("min", metric.min), ("max", metric.max)) if bound is not None
+    ]
+    if metric.compare is not None:
+        parts.append(f"at most {metric.compare.max_ratio} times stable")
+    return ", ".join(parts)
