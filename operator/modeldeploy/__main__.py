@@ -1,0 +1,33 @@
+"""`python -m modeldeploy`: run the operator."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from modeldeploy import settings
+from modeldeploy.process import run
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit status is 2 for settings that can't be used."""
+    try:
+        chosen = settings.load()
+    except settings.SettingError as error:
+        print(f"modeldeploy: {error}", file=sys.stderr)  # noqa: T201 - the log isn't set up yet
+        return 2
+    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    asyncio.run(_run_until_signal(chosen))
+    return 0
+
+
+async def _run_until_signal(chosen: settings.Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(chosen, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

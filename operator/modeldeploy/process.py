@@ -1,0 +1,208 @@
+"""One operator process: what is started, in which order, and how it ends.
+
+Watches, the cache and the routers' configuration run on every replica; only acting waits for the lease.
+"""
+
+import asyncio
+import contextlib
+import logging
+from datetime import datetime
+
+import aiohttp
+import kopf
+
+from modeldeploy import handlers
+from modeldeploy.adapters.clock import SystemClock
+from modeldeploy.adapters.health import HealthServer, Metrics
+from modeldeploy.adapters.kube.cache import Cache
+from modeldeploy.adapters.kube.client import Kube
+from modeldeploy.adapters.kube.config import api_client
+from modeldeploy.adapters.kube.errors import KubeError, NotLeader
+from modeldeploy.adapters.kube.events import Recorder
+from modeldeploy.adapters.kube.lease import Lease
+from modeldeploy.adapters.kube.limiter import Limiter
+from modeldeploy.adapters.kube.lister import Lister
+from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.xds.server import XdsServer
+from modeldeploy.adapters.xds.tokens import AUDIENCE, TokenAuthenticator
+from modeldeploy.engine import Engine
+from modeldeploy.reconcile.deployment import DeploymentReconciler
+from modeldeploy.reconcile.judge import Judge
+from modeldeploy.reconcile.routers import RouterProbe, RouterReconciler
+from modeldeploy.reconcile.routes import Routes
+from modeldeploy.reconcile.wakes import Key, Wakes
+from modeldeploy.render.traffic.router_objects import RouterSettings
+from modeldeploy.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STUCK = 120.0
+"""Seconds that a woken key may wait before the kubelet is asked for a new process."""
+ELECTION_TIMEOUT = 3.0
+"""Seconds for one request about the lease."""
+
+
+class Process:
+    """The parts of one operator, wired."""
+
+    def __init__(self, settings: Settings, kube: Kube, session: aiohttp.ClientSession) -> None:
+        clock = SystemClock()
+        self._settings = settings
+        self._kube = kube
+        self._cache = Cache()
+        self._engine: Engine[Key] = Engine(self._work, workers=settings.workers, clock=clock)
+        self._xds = XdsServer(TokenAuthenticator(self._review))
+        self._routes = Routes(self._cache, self._xds)
+        self._lister = Lister(
+            kube,
+            self._cache,
+            handlers.WATCHED,
+            settings.watch_namespaces,
+            dropped=lambda obj: self._wakes.concerns(obj),
+        )
+        self._wakes = Wakes(self._cache, self._lister, self._routes, self._engine.wake)
+        self._recorder = Recorder(kube, "modeldeploy", settings.identity)
+        self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
+        self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
+        self._deployments = DeploymentReconciler(
+            kube,
+            self._cache,
+            self._routes,
+            RouterProbe(self._cache, session),
+            self._judge,
+            self._recorder,
+            clock,
+        )
+        self._routers = RouterReconciler(kube, self._cache, router_settings(settings))
+        self._lease = Lease(
+            self._connect_for_lease,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=settings.identity,
+            duration=settings.lease_duration,
+            renew=settings.lease_renew or settings.lease_duration / 3,
+            gained=self._gained,
+            lost=self._lost,
+        )
+        kube.may_write = self._lease.is_leader
+        self._health = HealthServer(self._alive, self._ready, self._metrics)
+        self._started = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set."""
+        await self._health.start(self._settings.health_port, self._settings.metrics_port)
+        await self._xds.start(f"[::]:{self._settings.xds_port}")
+        registry = kopf.OperatorRegistry()
+        handlers.register(registry, self._wakes.feed)
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=handlers.settings(),
+                standalone=True,
+                clusterwide=not self._settings.watch_namespaces,
+                namespaces=self._settings.watch_namespaces,
+                stop_flag=stop,
+            )
+        )
+        listing = asyncio.create_task(self._list_all())
+        await asyncio.wait((watching, asyncio.create_task(stop.wait())), return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        listing.cancel()
+        await self._end(watching)
+
+    async def _list_all(self) -> None:
+        """Take complete lists; only then can anything be concluded from an absence, and the work begin."""
+        while True:
+            try:
+                await self._lister.start()
+                break
+            except KubeError as error:
+                logger.warning("the cluster can't be listed yet: %s", error)
+                await asyncio.sleep(2)
+        self._routes.publish_all()
+        self._lease.start()
+        self._started = True
+        logger.info("watching; routers can connect")
+
+    async def _end(self, watching: asyncio.Task[None]) -> None:
+        self._started = False
+        self._lister.stop()
+        await self._engine.stop()
+        await self._recorder.drain()
+        await self._judge.stop()
+        await self._lease.stop()
+        await self._xds.stop(grace=1.0)
+        await self._health.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+    async def _work(self, key: Key) -> datetime | None:
+        try:
+            if key.name:
+                return await self._deployments.reconcile(key.namespace, key.name)
+            return await self._routers.reconcile(key.namespace)
+        except NotLeader:
+            return None  # the next leader looks at everything
+
+    async def _review(self, body):
+        identity = await self._kube.review_token(body["spec"]["token"], AUDIENCE)
+        return {
+            "status": {
+                "authenticated": bool(identity),
+                "audiences": [AUDIENCE],
+                "user": {"username": identity.username if identity else ""},
+            }
+        }
+
+    async def _connect_for_lease(self) -> Kube:
+        return Kube(await api_client(), timeout=ELECTION_TIMEOUT)
+
+    def _gained(self) -> None:
+        self._wakes.all_of()
+        self._engine.open()
+
+    def _lost(self) -> None:
+        self._engine.shut()
+        self._judge.forget_all()
+
+    def _alive(self) -> str | None:
+        lag = self._engine.lag()
+        return f"a reconcile has waited for {lag:.0f} s" if lag > STUCK else None
+
+    def _ready(self) -> str | None:
+        return None if self._started else "waiting for the first complete lists"
+
+    def _metrics(self) -> Metrics:
+        counts = self._engine.counts
+        found: dict[str, float] = {
+            "modeldeploy_leader": float(self._lease.is_leader()),
+            "modeldeploy_reconciles_total": counts.runs,
+            "modeldeploy_reconcile_failures_total": counts.failures,
+            "modeldeploy_queue_depth": self._engine.depth,
+            "modeldeploy_queue_wait_seconds_total": counts.waited,
+        }
+        for (verb, kind), number in self._kube.requests.items():
+            found[f'modeldeploy_api_requests_total{{verb="{verb}",kind="{kind}"}}'] = number
+        return found
+
+
+def router_settings(settings: Settings) -> RouterSettings:
+    """What the settings say about routers."""
+    host, _, port = settings.xds_address.rpartition(":")
+    return RouterSettings(
+        image=settings.router_image,
+        xds_host=host,
+        xds_port=int(port or settings.xds_port),
+        replicas=settings.router_replicas,
+    )
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Connect, and run one operator until `stop` is set."""
+    limiter = Limiter(settings.write_rate, settings.write_burst)
+    kube = Kube(await api_client(), timeout=settings.request_timeout, limiter=limiter)
+    try:
+        async with aiohttp.ClientSession() as session:
+            await Process(settings, kube, session).run(stop)
+    finally:
+        await kube.close()
