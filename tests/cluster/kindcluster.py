@@ -10,7 +10,9 @@ from cluster.shell import ClusterError, UnavailableError, run
 from cluster.tools import kind, tools
 
 CONFIG = REPOSITORY / "kind-config.yaml"
-HELM_IMAGE = "docker.io/alpine/helm:4.1.3"
+HELM_IMAGE = (
+    "docker.io/alpine/helm:4.1.3@sha256:a572075a78666ad6fb1f40cb477a9e2eabbc46f3739beeb81904a6121f6ef027"
+)
 CLIENT_MINORS = (34, 35, 36)
 
 

@@ -134,11 +134,13 @@ def ensure(
         UnavailableError: none that would do can run here; the message says what is missing.
         ClusterError: it should run here, but something failed; the message says what and where to look.
     """
-    chosen = flavour or choose(want, kubeconfig)
+    named = name or os.environ.get(NAME_VARIABLE)
+    known = record.load(named) if named and not kubeconfig else None
+    chosen = flavour or (known.flavour if known else choose(want, kubeconfig))
     if chosen == GIVEN:
         path = kubeconfig or Path(os.environ[KUBECONFIG_VARIABLE])
         return _given(path.expanduser().resolve())
-    called = name or os.environ.get(NAME_VARIABLE) or DEFAULT_NAMES[chosen]
+    called = named or DEFAULT_NAMES[chosen]
     with locked(f"cluster-{called}"):
         if chosen == KIND:
             kubectl, helm = kindcluster.up(called)

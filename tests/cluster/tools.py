@@ -13,7 +13,7 @@ from cluster.shell import ClusterError, UnavailableError, run, tail
 MODULE = Path(__file__).parent / "tools"
 KUBERNETES = "v1.35.4"
 KWOK = "v0.8.0"
-KIND = "v0.31.0"
+KIND = "v0.33.0"
 VERSION_PACKAGE = "k8s.io/component-base/version"
 LINKER = f"-s -w -X {VERSION_PACKAGE}.gitVersion={KUBERNETES}"
 
