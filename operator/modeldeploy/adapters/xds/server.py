@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,7 @@ class XdsServer:
     async def _serve(self, requests: AsyncIterator[discovery_pb2.DiscoveryRequest], context: Any) -> None:
         namespace = await self._admit(context)
         held = self._namespaces.setdefault(namespace, _Namespace())
-        stream = _Stream(Session(asyncio.get_running_loop().time()))
+        stream = _Stream(Session(secrets.token_hex(8), asyncio.get_running_loop().time()))
         held.streams.add(stream)
         try:
             async with asyncio.TaskGroup() as group:

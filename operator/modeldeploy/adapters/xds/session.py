@@ -46,7 +46,7 @@ class _Channel:
     confirmed: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     claimed: str = ""
-    nonce: int = 0
+    nonce: str = ""
     answered: bool = False
 
     def digests(self) -> dict[str, str]:
@@ -69,11 +69,14 @@ class Session:
     """The state of one stream.
 
     Args:
+        stream: A name that no other stream has. Envoy may still show the nonces of its last one.
         started: Time at which the stream began, in seconds of any steady clock; the same that `next` is
             given.
     """
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, stream: str, started: float) -> None:
+        self._stream = stream
+        self._sent = 0
         self._started = started
         self._channels: dict[str, _Channel] = {}
         self._claims: dict[str, version.Generation] = {}
@@ -88,7 +91,7 @@ class Session:
             channel = self._channels[request.type_url] = _Channel()
             channel.claimed, claims = version.parse(request.version_info)
             self._claim(claims)
-        elif request.response_nonce != str(channel.nonce):
+        elif channel.nonce and request.response_nonce != channel.nonce:
             return None  # about an earlier response; the answer to the latest is still to come
         refused = self._settle(channel, request)
         if request.type_url not in FOLLOWERS:
@@ -207,8 +210,8 @@ class Session:
             for name in changed:
                 follower.held.pop(name, None)
 
-    @staticmethod
     def _response(
+        self,
         type_url: str,
         channel: _Channel,
         wanted: dict[str, Resource],
@@ -219,11 +222,12 @@ class Session:
         channel.held = wanted
         channel.refused -= names
         channel.on_the_way = names
-        channel.nonce += 1
+        self._sent += 1
+        channel.nonce = f"{self._stream}-{self._sent}"
         return discovery_pb2.DiscoveryResponse(
             type_url=type_url,
             version_info=version.render(version.fingerprint(channel.digests()), snapshot.generations),
-            nonce=str(channel.nonce),
+            nonce=channel.nonce,
             resources=[wanted[name].packed for name in sorted(names)],
         )
 

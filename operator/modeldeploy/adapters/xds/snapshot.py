@@ -14,16 +14,29 @@ Resources = Mapping[str, Resource]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One model's share of a snapshot.
+
+    Attributes:
+        model: The model as it was published.
+        resources: `{type URL: {resource name: resource}}`.
+    """
+
+    model: RoutedModel
+    resources: Mapping[str, Resources]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All resources of a namespace.
 
     Attributes:
-        models: The models by name, as they were published.
-        resources: `{type URL: {resource name: resource}}`.
+        parts: What each model contributed, by its name.
+        resources: All of it: `{type URL: {resource name: resource}}`.
         generations: Traffic generation of each model, by name.
     """
 
-    models: Mapping[str, RoutedModel] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
     resources: Mapping[str, Resources] = field(default_factory=dict)
     generations: Mapping[str, Generation] = field(default_factory=dict)
 
@@ -37,28 +50,26 @@ class Snapshot:
         A model whose generation is lower than the one here (a cache that ran behind) keeps what it has. What
         didn't change is taken over, so that a change of one model among many costs one model's work.
         """
-        kept = {model.name: self._newest(model) for model in models}
+        parts = {model.name: self._part(model) for model in models}
         resources: dict[str, dict[str, Resource]] = {}
-        for model in kept.values():
-            for type_url, found in self._rendered(model).items():
+        for part in parts.values():
+            for type_url, found in part.resources.items():
                 resources.setdefault(type_url, {}).update(found)
-        generations = {name: Generation(model.uid, model.generation) for name, model in kept.items()}
-        return Snapshot(kept, resources, generations)
+        generations = {name: Generation(p.model.uid, p.model.generation) for name, p in parts.items()}
+        return Snapshot(parts, resources, generations)
 
-    def _newest(self, model: RoutedModel) -> RoutedModel:
-        known = self.models.get(model.name)
-        if known is not None and known.uid == model.uid and known.generation > model.generation:
-            return known
-        return model
-
-    def _rendered(self, model: RoutedModel) -> dict[str, dict[str, Resource]]:
+    def _part(self, model: RoutedModel) -> Part:
+        known = self.parts.get(model.name)
+        if known is not None:
+            late = known.model.uid == model.uid and known.model.generation > model.generation
+            if late or known.model == model:
+                return known
         rendered = router.resources([model])
-        if self.models.get(model.name) == model:
-            return {url: {name: self.of(url)[name] for name in found} for url, found in rendered.items()}
-        return {
+        packed = {
             url: {name: self._packed(url, name, content) for name, content in found.items()}
             for url, found in rendered.items()
         }
+        return Part(model, packed)
 
     def _packed(self, type_url: str, name: str, content: dict[str, Any]) -> Resource:
         digest = naming.digest(content, 16)

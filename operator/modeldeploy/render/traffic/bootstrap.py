@@ -75,8 +75,14 @@ def bootstrap(xds_host: str, xds_port: int, ca_pem: str | None) -> dict[str, Any
             "listeners": [_observed()],
             "clusters": [_admin(), _xds(xds_host, xds_port, ca_pem)],
         },
-        "stats_flush_interval": "1s",
+        # Histograms show what happened up to the last flush, so a scrape is this late at most.
+        "stats_flush_interval": "0.25s",
         "stats_config": _stats(),
+        # Instead of a liveness probe, which a router that still waits for the operator could not answer.
+        "watchdogs": {
+            "main_thread_watchdog": {"kill_timeout": "60s"},
+            "worker_watchdog": {"kill_timeout": "60s"},
+        },
         "overload_manager": {"resource_monitors": [_connection_limit()]},
     }
 
@@ -96,10 +102,9 @@ def token_secret() -> dict[str, Any]:
 
 
 def _observed() -> dict[str, Any]:
-    # The admin interface can stop and reconfigure the router, so the network sees three of its answers and no
+    # The admin interface can stop and reconfigure the router, so the network sees two of its answers and no
     # more.
     served: list[dict[str, Any]] = [
-        {"match": {"path": "/live"}, "direct_response": {"status": 200}},
         {"match": {"path": "/ready"}, "route": {"cluster": "admin"}},
         {"match": {"path": "/stats/prometheus"}, "route": {"cluster": "admin"}},
     ]

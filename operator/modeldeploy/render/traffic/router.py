@@ -30,8 +30,9 @@ router pod must stay (see `router_objects`), and spreads clients anew over the r
 
 _ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _UNLIMITED = 1_000_000
-# An upload that has not reached a pod yet can still go to another one as long as it fits in here.
-_BODY_BUFFER_BYTES = 64 * 1024 * 1024
+# What has come of an upload is kept until the answer begins, so that it can go to another pod when the first
+# one is gone; a longer one has only one try. It bounds the router's memory per request.
+_BODY_BUFFER_BYTES = 8 * 1024 * 1024
 _OVERPROVISIONING_PERCENT = 1_000_000
 
 

@@ -159,10 +159,13 @@ def _container(settings: RouterSettings) -> dict[str, Any]:
         "args": _arguments(settings),
         "env": [_downward("POD_NAMESPACE", "metadata.namespace"), _downward("POD_NAME", "metadata.name")],
         "ports": [metrics],
-        # Ready is a router that has its configuration; alive is one whose workers answer at all, so that a
-        # router waiting for the operator isn't restarted.
-        "readinessProbe": _probe("/ready", period=1, failures=3),
-        "livenessProbe": _probe("/live", period=10, failures=6),
+        # The port opens when the router has its configuration. What hangs is ended by Envoy's own watchdogs.
+        "readinessProbe": {
+            "httpGet": {"path": "/ready", "port": "metrics"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        },
         "lifecycle": {"preStop": {"sleep": {"seconds": settings.drain_s}}},
         "resources": dict(settings.resources),
         "securityContext": {
@@ -187,15 +190,6 @@ def _arguments(settings: RouterSettings) -> list[str]:
         # It would want shared memory to write to; a pod is replaced, not restarted in place.
         "--disable-hot-restart",
     ]
-
-
-def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": path, "port": "metrics"},
-        "periodSeconds": period,
-        "timeoutSeconds": 2,
-        "failureThreshold": failures,
-    }
 
 
 def _downward(name: str, path: str) -> dict[str, Any]:
