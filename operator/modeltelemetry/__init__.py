@@ -6,6 +6,20 @@ Three things, for any ASGI server (Starlette, FastAPI, Quart):
 - :class:`TelemetryMiddleware` counts and times the requests of the model's own paths;
 - :func:`telemetry_routes` gives ``GET /metrics`` and ``POST /feedback``.
 
+In a Starlette application::
+
+    telemetry = Telemetry(("digits",))
+    recorder = telemetry.module("digits")
+
+    async def infer(request):
+        ...
+        recorder.inputs(size=2, values=128, missing=0)
+        recorder.outputs(values=2, nulls=0, confidence=(0.98, 0.87))
+        ...
+
+    app = Starlette(routes=[Route("/infer", infer, methods=["POST"]), *telemetry_routes(telemetry)])
+    app.add_middleware(TelemetryMiddleware, telemetry=telemetry, paths={"/infer": "digits"})
+
 Revision and model version are never labels here: scraping puts them on from the pod's labels, so a server
 cannot claim to be another revision. Request ids are never labels either.
 """
