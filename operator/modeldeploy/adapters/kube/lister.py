@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 _SETTLE = 1.0
 """Seconds without another object of the watch's beginning before the kind is listed again."""
+_SECOND = 10.0
+"""Seconds after the first list of a kind until the next, by when the watches have begun: one that began with
+nothing can't have told of what was deleted just before."""
 _AGAIN = 5.0
 """Seconds before a failed list is tried again."""
 
@@ -80,7 +83,7 @@ class Lister:
         """
         for resource in self._watched:
             await self.list(resource)
-            self._schedule(resource, self._cycle)
+            self._schedule(resource, _SECOND)
 
     def stop(self) -> None:
         """List nothing more."""
