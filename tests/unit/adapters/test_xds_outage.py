@@ -7,6 +7,7 @@ import grpc
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
+from modeldeploy.render.traffic import router
 from modeldeploy.render.traffic.router import CLUSTER
 from unit.adapters.data_plane import (
     NAMESPACE,
@@ -195,3 +196,42 @@ async def test_a_router_is_shown_its_own_namespace_only(routed: Plane) -> None:
 
     await client.channel.close()
     assert list(answer.resources) == []
+
+
+async def test_a_router_pod_that_ends_loses_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router, "CONNECTION_SECONDS", 1)
+    pod = await Pod(delay=0.002).start()
+    async with plane(tmp_path / "a") as ending, plane(tmp_path / "b") as staying:
+        for routed in (ending, staying):
+            await routed.serving(1, backend("r1", 100, pod))
+
+        async with load(ending.port) as clients:
+            await asyncio.sleep(0.5)
+            clients.port = staying.port  # kube-proxy: new connections go elsewhere from here on
+            await asyncio.sleep(1.5)  # preStop
+            ending.router.stop()
+            await asyncio.sleep(0.5)
+
+    assert clients.failures == []
+    assert clients.sent > 1000
+
+
+async def test_another_rendering_of_clusters_and_listeners_loses_no_request(
+    routed: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = await Pod(delay=0.005).start()
+    await routed.serving(1, backend("r1", 100, pod))
+    before = await updates(routed)
+
+    async with load(routed.port) as clients:
+        await asyncio.sleep(0.3)
+        rendered = router.cluster
+        monkeypatch.setattr(router, "cluster", lambda name: rendered(name) | {"connect_timeout": "0.4s"})
+        monkeypatch.setattr(router, "CONNECTION_SECONDS", 20)
+        await routed.serving(2, backend("r1", 100, pod))
+        await asyncio.sleep(3)
+
+    assert clients.failures == []
+    assert await updates(routed) == {kind: count + 1 for kind, count in before.items()}

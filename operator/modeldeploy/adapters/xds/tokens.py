@@ -41,8 +41,8 @@ def router_namespace(review: Mapping[str, Any]) -> str | None:
 class TokenAuthenticator:
     """Asks the API server about tokens, and remembers its answers for some seconds.
 
-    Routers that reconnect all at once, or a client that floods the port, must not flood the API server: equal
-    tokens are asked about once, and few at a time. Errors of `review` pass through; nothing is remembered of
+    Routers that reconnect again and again, or a client that floods the port, must not flood the API server:
+    few tokens are asked about at a time. Errors of `review` pass through; nothing is remembered of
     them.
     """
 

@@ -157,13 +157,21 @@ def _xds(host: str, port: int, ca_pem: str | None) -> dict[str, Any]:
     }
     return {
         "name": "xds",
-        "type": "STRICT_DNS",
+        "cluster_type": {"name": "envoy.cluster.dns", "typed_config": _dns()},
         "connect_timeout": "2s",
         "load_assignment": _assignment("xds", host, port),
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
         },
         **({"transport_socket": _tls(ca_pem)} if ca_pem else {}),
+    }
+
+
+def _dns() -> dict[str, Any]:
+    return {
+        "@type": TYPE + "envoy.extensions.clusters.dns.v3.DnsCluster",
+        "dns_lookup_family": "V4_PREFERRED",
+        "dns_failure_refresh_rate": {"base_interval": "0.5s", "max_interval": "5s"},
     }
 
 

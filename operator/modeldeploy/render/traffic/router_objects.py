@@ -24,6 +24,8 @@ PORT = 80
 
 _USER = 65532
 _TOKEN_SECONDS = 3600
+_LISTENER_DRAIN_SECONDS = 300
+"""How long an answer may still take whose listener is removed, or changed by another version of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +187,7 @@ def _arguments(settings: RouterSettings) -> list[str]:
         *("-c", f"{bootstrap.CONFIG_DIR}/bootstrap.json"),
         *("--service-node", "$(POD_NAMESPACE)/$(POD_NAME)", "--service-cluster", NAME),
         *("--concurrency", str(settings.concurrency)),
-        # How long clients of a removed model may keep their connections.
-        *("--drain-time-s", str(CONNECTION_SECONDS)),
+        *("--drain-time-s", str(_LISTENER_DRAIN_SECONDS)),
         # It would want shared memory to write to; a pod is replaced, not restarted in place.
         "--disable-hot-restart",
     ]
