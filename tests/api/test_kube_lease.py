@@ -219,6 +219,24 @@ async def test_leaders_write_and_followers_only_read(connect: Connect, namespace
         assert leader.requests["get", "Lease"] == 1
 
 
+async def test_an_election_that_cannot_begin_is_tried_again(
+    connect: Connect, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+
+    async def at_the_second_try() -> Kube:
+        tries.append(1)
+        if len(tries) == 1:
+            raise FileNotFoundError("the token isn't mounted yet")
+        return await connect()
+
+    a = Replica(at_the_second_try, namespace, "a")
+    async with replicas(a):
+        a.lease.start()
+        await until(lambda: a.gained, 5)
+    assert "the token isn't mounted yet" in caplog.text
+
+
 def test_a_renewal_that_cannot_keep_the_lease_is_refused(connect: Connect) -> None:
     with pytest.raises(ValueError, match=r"a lease of 3\.0 s can't be kept by renewing it every 2\.5 s"):
         Lease(connect, namespace="n", name="l", identity="a", duration=3.0, renew=2.5)

@@ -266,7 +266,7 @@ class Kube:
             raise TimedOut(
                 f"{verb} {resource.kind}: no answer from the API server in {waited:.1f} s"
             ) from error
-        except (aiohttp.ClientError, ConnectionError, ConfigException, OSError) as error:
+        except (aiohttp.ClientError, ConfigException, OSError) as error:
             raise Unavailable(f"{verb} {resource.kind}: the API server can't be reached: {error}") from error
 
     async def _exchange(

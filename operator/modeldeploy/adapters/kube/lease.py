@@ -94,24 +94,34 @@ class Lease:
         assert self._loop  # noqa: S101 - start() made it
         try:
             self._loop.run_until_complete(self._take_part())
-        except Exception:
-            logger.exception("the election ended unexpectedly")
         finally:
             self._step_down()
             self._loop.close()
 
     async def _take_part(self) -> None:
         assert self._end  # noqa: S101 - start() made it
+        while not self._end.is_set():
+            try:
+                await self._campaign(self._end)
+            except Exception:
+                logger.exception("lease %s/%s: trying again", self._namespace, self._name)
+                self._lease = None
+                await self._wait(self._end, self._retry)
+
+    async def _campaign(self, end: asyncio.Event) -> None:
         kube = await self._connect()
         try:
-            while not self._end.is_set():
-                pause = await self._round(kube)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._end.wait(), pause)
+            while not end.is_set():
+                await self._wait(end, await self._round(kube))
             if self._leading:
                 await self._release(kube)
         finally:
             await kube.close()
+
+    @staticmethod
+    async def _wait(end: asyncio.Event, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), seconds)
 
     async def _round(self, kube: Kube) -> float:
         """Renew, take or watch the lease. Returns the seconds until the next round."""

@@ -73,6 +73,7 @@ class Lister:
         self._clock = clock or SystemClock()
         self._timers: dict[Resource, Timer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._stopped = False
 
     async def start(self) -> None:
@@ -82,7 +83,7 @@ class Lister:
             KubeError: A list failed; try again.
         """
         for resource in self._watched:
-            await self.list(resource)
+            await self.take(resource)
             self._schedule(resource, _SECOND)
 
     def stop(self) -> None:
@@ -99,8 +100,15 @@ class Lister:
         if resource and self._cache.listed(kind):
             self._schedule(resource, _SETTLE)
 
-    async def list(self, resource: Resource) -> None:
-        """List one kind now."""
+    async def take(self, resource: Resource) -> None:
+        """Take a list of one kind now; one at a time, so that a later one is never the older one."""
+        async with self._turn:
+            objects, version = await self._read(resource)
+            ghosts = self._cache.replace(resource.kind, objects, version)
+        for ghost in ghosts:
+            self._dropped(ghost)
+
+    async def _read(self, resource: Resource) -> tuple[list[Object], str]:
         objects: list[Object] = []
         oldest: str | None = None
         for namespace in self._namespaces:
@@ -108,8 +116,7 @@ class Lister:
                 async for page in self._kube.pages(resource, namespace, labels=labels):
                     objects += [slim(obj) for obj in page.items]  # whole objects only by the page
                     oldest = oldest or page.resource_version  # the first is the oldest
-        for ghost in self._cache.replace(resource.kind, objects, oldest or ""):
-            self._dropped(ghost)
+        return objects, oldest or ""
 
     def _schedule(self, resource: Resource, delay: float) -> None:
         if self._stopped:
@@ -127,7 +134,7 @@ class Lister:
 
     async def _relist(self, resource: Resource) -> None:
         try:
-            await self.list(resource)
+            await self.take(resource)
         except KubeError as error:
             logger.warning("cannot list %s: %s", resource.plural, error)
             self._schedule(resource, _AGAIN)
