@@ -1,0 +1,7 @@
+"""`python -m modeldeploy.cli`."""
+
+import sys
+
+from modeldeploy.cli import main
+
+sys.exit(main())
