@@ -12,6 +12,8 @@ from cluster.manager import KUBECONFIG_VARIABLE, NAME_VARIABLE, become
 from cluster.progress import say
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE
 
+CLIENTS = ("kubectl", "helm")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -33,9 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what is running")
     load = commands.add_parser("load", help="build images and put them on the nodes")
     load.add_argument("images", nargs="+", choices=sorted(IMAGES), metavar="IMAGE", help=", ".join(IMAGES))
-    for program in ("kubectl", "helm"):
-        each = commands.add_parser(program, help=f"run {program} against the cluster", add_help=False)
-        each.add_argument("words", nargs=argparse.REMAINDER)
+    for program in CLIENTS:
+        commands.add_parser(program, help=f"run {program} against the cluster")
     return parser
 
 
@@ -110,7 +111,11 @@ COMMANDS = {"up": _up, "down": _down, "status": _status, "load": _load, "kubectl
 
 def main() -> int:
     """Run the command line; the exit code is 0 when it did what was asked, 3 when no cluster can run here."""
-    arguments = _parser().parse_args()
+    words = sys.argv[1:]
+    # what follows kubectl or helm is theirs, options too
+    end = next((place + 1 for place, word in enumerate(words) if word in CLIENTS), len(words))
+    arguments = _parser().parse_args(words[:end])
+    arguments.words = words[end:]
     try:
         return COMMANDS[arguments.command](arguments)
     except UnavailableError as error:
