@@ -1,6 +1,6 @@
 """The object as it is drawn in a terminal, 80 columns or more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -34,7 +34,7 @@ VERDICTS = {
 }
 
 
-def view(look: Look, events: Sequence[Mapping[str, Any]], notice: str = "") -> RenderableType:
+def view(look: Look, events: Collection[Mapping[str, Any]], notice: str = "") -> RenderableType:
     """Everything about one object.
 
     Args:
@@ -59,7 +59,7 @@ def shares(look: Look) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="bright_black", no_wrap=True, overflow="ellipsis")
+    table.add_column(style="bright_black", no_wrap=True, overflow="ellipsis", ratio=1)
     for share in look.shares:
         table.add_row(
             share.version,
@@ -103,13 +103,13 @@ def metrics(look: Look) -> RenderableType:
     return table
 
 
-def told(events: Sequence[Mapping[str, Any]]) -> RenderableType:
+def told(events: Collection[Mapping[str, Any]]) -> RenderableType:
     """The latest Events."""
     table = _grid()
     table.add_column("events", style="bright_black", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
-    for event in events[-EVENTS:]:
+    for event in list(events)[-EVENTS:]:
         style = "yellow" if event.get("type") == "Warning" else ""
         table.add_row(clock(event), Text(event.get("reason", ""), style), event.get("message", ""))
     return table
