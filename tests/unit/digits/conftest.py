@@ -10,8 +10,16 @@ import pytest
 from digits.dataset import Dataset, split
 from digits.model import DigitsModel
 from digits.train import RECIPES, train
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from unit.digits.processes import AlwaysSeven, Serve, ServerProcess
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in the image: numpy's threads would wait for each other on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ class RouterLike:
             else:
                 self.answers[port, answer.status] += 1
                 self.closing[port] += answer.headers.get("connection") == "close"
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.02)
 
 
 async def exit_code(server: ServerProcess) -> int:
