@@ -6,7 +6,9 @@ Watches, the cache and the routers' configuration run on every replica; only act
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import aiohttp
 import kopf
@@ -24,7 +26,7 @@ from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.adapters.xds.server import XdsServer
-from modeldeploy.adapters.xds.tokens import AUDIENCE, TokenAuthenticator
+from modeldeploy.adapters.xds.tokens import TokenAuthenticator
 from modeldeploy.engine import Engine
 from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
@@ -144,15 +146,15 @@ class Process:
         except NotLeader:
             return None  # the next leader looks at everything
 
-    async def _review(self, body):
-        identity = await self._kube.review_token(body["spec"]["token"], AUDIENCE)
-        return {
-            "status": {
-                "authenticated": bool(identity),
-                "audiences": [AUDIENCE],
-                "user": {"username": identity.username if identity else ""},
-            }
-        }
+    async def _review(self, review: Mapping[str, Any]) -> Mapping[str, Any]:
+        audience = review["spec"]["audiences"][0]
+        identity = await self._kube.review_token(review["spec"]["token"], audience)
+        accepted = (
+            {"authenticated": True, "audiences": [audience], "user": {"username": identity.username}}
+            if identity
+            else {}
+        )
+        return {"status": accepted}
 
     async def _connect_for_lease(self) -> Kube:
         return Kube(await api_client(), timeout=ELECTION_TIMEOUT)

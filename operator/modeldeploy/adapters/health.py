@@ -1,6 +1,6 @@
 """What the kubelet and Prometheus ask of the operator itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -30,9 +30,12 @@ class HealthServer:
     async def start(self, health_port: int, metrics_port: int) -> None:
         """Listen on all addresses of the pod."""
         await self._listen(
-            health_port, {"/livez": lambda: _verdict(self._alive()), "/readyz": lambda: _verdict(self._ready())}
+            health_port,
+            {"/livez": lambda: _verdict(self._alive()), "/readyz": lambda: _verdict(self._ready())},
         )
-        await self._listen(metrics_port, {"/metrics": lambda: web.Response(text=_exposition(self._metrics()))})
+        await self._listen(
+            metrics_port, {"/metrics": lambda: web.Response(text=_exposition(self._metrics()))}
+        )
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -49,11 +52,11 @@ class HealthServer:
         await web.TCPSite(runner, None, port).start()
 
 
-def _handler(page: Callable[[], web.Response]) -> Callable[[web.Request], "web.StreamResponse"]:
+def _handler(page: Callable[[], web.Response]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_: web.Request) -> web.Response:
         return page()
 
-    return handle  # type: ignore[return-value]
+    return handle
 
 
 def _verdict(problem: str | None) -> web.Response:

@@ -121,6 +121,7 @@ class Snapshot:
         observed: The children as they are.
         assessments: One per metric, in spec's order; empty before the first look.
         now: The time of this look, in UTC.
+        answered: Requests that the candidate has answered in the step under way, as far as is known.
     """
 
     generation: int
@@ -131,3 +132,4 @@ class Snapshot:
     observed: Observed
     assessments: tuple[Assessment, ...]
     now: datetime
+    answered: int = 0

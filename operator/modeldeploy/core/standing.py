@@ -16,7 +16,7 @@ from modeldeploy.api.v1alpha1.status import (
 )
 from modeldeploy.core.snapshot import Snapshot, Workload
 from modeldeploy.core.steps import position, steps
-from modeldeploy.core.trial import holding, pausing, start_deadline, step_deadline
+from modeldeploy.core.trial import holding, lacks_requests, pausing, start_deadline, step_deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,10 @@ def _on_trial(
         text = f"{where}; {told}. It goes on when that passes; change spec.model to end it"
         return State(Phase.PAUSED, "MetricBreached", text, paused=True)
     lacks = _lacks(status, snapshot, candidate)
-    if lacks and snapshot.now >= step_deadline(spec, candidate):
-        reason = "InsufficientEvidence" if lacks == _evidence_lacks(snapshot) else "ProgressDeadlineExceeded"
+    asking = any(entry.verdict is Verdict.ERROR for entry in holding(snapshot))
+    if lacks and not asking and snapshot.now >= step_deadline(spec, candidate):
+        evidence = _evidence_lacks(snapshot, candidate)
+        reason = "InsufficientEvidence" if lacks == evidence else "ProgressDeadlineExceeded"
         text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
         return State(Phase.PAUSED, reason, text, paused=True)
     beyond = _told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
@@ -160,11 +162,13 @@ def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candida
         return f"its pods ({problem or _awaited(workload)})"
     if not routers.follow(status.traffic_generation):
         return f"the routers ({routers.problem})" if routers.problem else "the routers"
-    return _evidence_lacks(snapshot)
+    return _evidence_lacks(snapshot, candidate)
 
 
-def _evidence_lacks(snapshot: Snapshot) -> str:
-    return ", ".join(f"{entry.name} ({entry.verdict})" for entry in holding(snapshot))
+def _evidence_lacks(snapshot: Snapshot, candidate: Candidate) -> str:
+    floor = lacks_requests(snapshot, candidate)
+    parts = [f"{entry.name} ({entry.verdict})" for entry in holding(snapshot)]
+    return ", ".join([*parts, f"the step's {floor} requests"] if floor else parts)
 
 
 def _told(metrics: Iterable[MetricStatus]) -> str:

@@ -181,26 +181,33 @@ def _failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[st
 def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     plan, number = steps(spec), position(spec, candidate.step)
     end = step_end(spec, candidate)
-    draft = draft.with_due(end).with_due(step_deadline(spec, candidate))
-    if not snapshot.observed.routers.follow(draft.status.traffic_generation):
-        return draft  # the routers' next report wakes us
+    waiting = draft.with_due(end).with_due(step_deadline(spec, candidate))
+    workload = snapshot.observed.workloads.get(candidate.revision)
+    routed = snapshot.observed.routers.follow(draft.status.traffic_generation)
     weight = plan[number - 1].weight if plan else candidate.weight
-    if pausing(snapshot) and weight >= candidate.weight:
-        return draft
-    if weight != candidate.weight:
+    stopped = pausing(snapshot) and weight >= candidate.weight
+    if workload is None or not workload.is_ready or not routed or stopped:
+        return waiting
+    if weight != candidate.weight:  # the steps were edited
         return _enter(draft, snapshot, spec, candidate, number)
-    if snapshot.now < end or holding(snapshot) or (spec.monitoring.metrics and not snapshot.assessments):
-        return draft
+    judged = snapshot.assessments or not spec.monitoring.metrics
+    if snapshot.now < end or not judged or holding(snapshot) or lacks_requests(snapshot, candidate):
+        return waiting
     return _enter(draft, snapshot, spec, candidate, number + 1)
+
+
+def lacks_requests(snapshot: Snapshot, candidate: Candidate) -> int | None:
+    """The step's `minRequests` while the candidate hasn't answered so many, else None."""
+    if snapshot.spec is None or not steps(snapshot.spec):
+        return None
+    floor = steps(snapshot.spec)[position(snapshot.spec, candidate.step) - 1].min_requests
+    return floor if floor and snapshot.answered < floor else None
 
 
 def _enter(
     draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate, number: int
 ) -> Draft:
-    """Go to a step (from 1), or promote behind the last one; never onto pods that aren't ready."""
-    workload = snapshot.observed.workloads.get(candidate.revision)
-    if workload is None or not workload.is_ready:
-        return draft
+    """Go to a step (from 1), or promote behind the last one. Only for a candidate whose pods are ready."""
     plan = steps(spec)
     draft = keep_numbers(draft, snapshot)
     stable = draft.status.stable
@@ -218,7 +225,7 @@ def _enter(
     )
     rest = stable.model_copy(update={"weight": 100 - weight})
     draft = draft.with_weights(rest, entered, snapshot.now)
-    draft = draft.with_due(step_end(spec, entered))
+    draft = draft.with_due(step_end(spec, entered)).with_due(step_deadline(spec, entered))
     return draft.with_event(
         Severity.NORMAL,
         "StepStarted",

@@ -20,7 +20,7 @@ from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Revision, Snapshot, Target
 from modeldeploy.reconcile.apply import Applier, NameTaken
-from modeldeploy.reconcile.judge import Judge
+from modeldeploy.reconcile.judge import Finding, Judge
 from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports
 from modeldeploy.reconcile.routers import RouterProbe
@@ -97,7 +97,7 @@ class DeploymentReconciler:
         if request.spec:
             decision = self._with_port(decision, of)
         await self._write_status(obj, snapshot.status, decision)
-        due = [decision.requeue_at, self._judge.next_look(of.uid)]
+        due = [decision.requeue_at]
         if request.spec:
             due.append(await self._carry_out(of, request.spec, known, decision, memory))
         due.append(await self._follow_routers(of, decision.status, memory))
@@ -114,6 +114,7 @@ class DeploymentReconciler:
     ) -> Snapshot:
         status, now = read_status(obj), self._clock.now()
         invalid = request.invalid or self._judge.complaint(request.spec)
+        finding = self._judge.look(of, request.spec, status, now) if request.spec else Finding()
         return Snapshot(
             generation=obj["metadata"]["generation"],
             spec=request.spec,
@@ -121,7 +122,8 @@ class DeploymentReconciler:
             target=target,
             status=status,
             observed=observe(self._cache, of, known, target.revision if target else None, memory),
-            assessments=self._judge.look(of, request.spec, status, now) if request.spec else (),
+            assessments=finding.assessments,
+            answered=finding.answered,
             now=now,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldeploy.adapters.kube.cache import Cache
+from modeldeploy.api.v1alpha1 import GROUP
 from modeldeploy.core import naming
 from modeldeploy.core.observation import workload
 from modeldeploy.core.snapshot import Observed, Revision, Routers, Workload
@@ -14,7 +15,7 @@ from modeldeploy.render.traffic.router_objects import NAME as ROUTER
 
 Object = Mapping[str, Any]
 
-STABLE = f"{naming.GROUP}/stable"
+STABLE = f"{GROUP}/stable"
 """Annotation of the Service `<name>`: the stable revision, for the case that status is lost."""
 CHILD_KINDS = (
     "Deployment",

@@ -141,14 +141,11 @@ class RouterProbe:
 
 def _is_ours(obj: Object) -> bool:
     labels = obj["metadata"].get("labels") or {}
-    return labels.get(MANAGED_BY) == "modeldeploy" and labels.get(COMPONENT) == "router"
+    return bool(labels.get(MANAGED_BY) == "modeldeploy" and labels.get(COMPONENT) == "router")
 
 
 def _has_rolled(deployment: Object) -> bool:
     status = deployment.get("status") or {}
     wanted = deployment["spec"].get("replicas", 1)
-    return (
-        status.get("observedGeneration") == deployment["metadata"].get("generation")
-        and status.get("updatedReplicas") == wanted
-        and status.get("replicas") == wanted
-    )
+    seen = (status.get("observedGeneration"), status.get("updatedReplicas"), status.get("replicas"))
+    return bool(seen == (deployment["metadata"].get("generation"), wanted, wanted))

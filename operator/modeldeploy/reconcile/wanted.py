@@ -70,7 +70,7 @@ def unwanted_objects(
 
 def handovers(
     of: Owner, spec: ModelDeploymentSpec, decision: Decision, present: Mapping[Key, Object]
-) -> list[Object]:
+) -> list[dict[str, Any]]:
     """Replica counts to be kept under a field manager of their own before an autoscaler takes over.
 
     Server-side apply would set a field back to its default once its only owner stops stating it.
