@@ -17,6 +17,8 @@ from cluster.shell import ClusterError, run, tail
 from cluster.tools import Tools
 
 READY_SECONDS = 90.0
+PLAYED_NODE = "kwok-0"
+NODE_READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
 SERVICES_ALONE = "10.96.0.0/16"
 API_SERVICE_ALONE = "10.96.0.1"
 KUBERNETES_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
@@ -183,22 +185,28 @@ def _wait_for_account(record: Record) -> None:
     wait_until(lambda: answers(record, path), record, guilty, "no default service account")
 
 
-def play_nodes(record: Record, tools: Tools, kwok: Path) -> None:
+def play_nodes(record: Record, tools: Tools, kwok: tuple[Path, list[Path]]) -> None:
     """Let kwok play one node, with the pods that are scheduled to it."""
+    room = {"cpu": "1000", "memory": "1000Gi", "pods": "10000"}
     node = {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": "kwok-0", "annotations": {"kwok.x-k8s.io/node": "fake"}},
-        "status": {
-            "allocatable": {"cpu": "1000", "memory": "1000Gi", "pods": "10000"},
-            "capacity": {"cpu": "1000", "memory": "1000Gi", "pods": "10000"},
-        },
+        "metadata": {"name": PLAYED_NODE},
+        "status": {"allocatable": room, "capacity": room},
     }
+    program, stages = kwok
+    kubectl = [tools["kubectl"], "--kubeconfig", record.kubeconfig]
+    command = [program, f"--kubeconfig={record.kubeconfig}", "--manage-all-nodes=true"]
+    command += [f"--config={stage}" for stage in stages]
+
+    def ready() -> bool:
+        conditions = run([*kubectl, "get", "node", PLAYED_NODE, "-o", NODE_READY])
+        return conditions == "True"
+
     with step("kwok"):
-        begin(record, "kwok", [kwok, f"--kubeconfig={record.kubeconfig}", "--manage-all-nodes=true"])
-        command = [tools["kubectl"], "--kubeconfig", record.kubeconfig]
-        run([*command, "apply", "-f", "-"], given=json.dumps(node))
-        run([*command, "wait", "--for=condition=Ready", "node/kwok-0", "--timeout=60s"])
+        run([*kubectl, "apply", "-f", "-"], given=json.dumps(node))
+        begin(record, "kwok", [*command, "--node-lease-duration-seconds=40"])
+        wait_until(ready, record, ("kwok",), "the node that kwok plays is not ready")
 
 
 def stop(record: Record) -> None:

@@ -12,7 +12,6 @@ from cluster.shell import run
 from cluster.tools import Tools
 
 HERE = Path(__file__).parent
-NODE_READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
 # what a kubelet sets on its machine; written down before and put back when the node goes
 KUBELET_SYSCTLS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")
 
@@ -108,7 +107,7 @@ def _dns(record: Record, net: network.Network, tools: Tools, image: str) -> None
 
 def _ready(record: Record, tools: Tools) -> bool:
     kubectl = [tools["kubectl"], "--kubeconfig", record.kubeconfig, "get", "--ignore-not-found"]
-    state = run([*kubectl, "node", record.namespace, "-o", NODE_READY])
+    state = run([*kubectl, "node", record.namespace, "-o", controlplane.NODE_READY])
     return state == "True"
 
 

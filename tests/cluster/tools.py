@@ -1,5 +1,6 @@
 """The programs of a cluster, built from pinned Go modules and kept by the hash of what pins them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -97,9 +98,13 @@ def installed(package: str, version: str) -> Path:
     return built(name, key, build) / name
 
 
-def kwok() -> Path:
-    """The program that plays nodes and pods on a control plane without any."""
-    return installed("sigs.k8s.io/kwok/cmd/kwok", KWOK)
+def kwok() -> tuple[Path, list[Path]]:
+    """The program that plays nodes and pods, and the files of its module that say what these go through."""
+    program = installed("sigs.k8s.io/kwok/cmd/kwok", KWOK)
+    module = json.loads(run([go(), "mod", "download", "-json", f"sigs.k8s.io/kwok@{KWOK}"]))["Dir"]
+    stages = Path(module) / "kustomize" / "stage"
+    nodes = [*stages.glob("node/fast/node-*.yaml"), *stages.glob("node/heartbeat-with-lease/node-*.yaml")]
+    return program, [*nodes, *stages.glob("pod/fast/pod-*.yaml")]
 
 
 def kind() -> Path:
