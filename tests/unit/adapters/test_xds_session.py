@@ -324,6 +324,13 @@ def test_a_cache_that_runs_back_undoes_nothing() -> None:
     assert state.succeeded_by([model(1, 100, 0, uid="new")]).of(ROUTES) != state.of(ROUTES)
 
 
+def test_a_value_that_no_message_can_hold_changes_nothing() -> None:
+    state = snapshot(model(5, 0, 100))
+
+    with pytest.raises(ValueError, match="weight"):
+        state.succeeded_by([model(6, 2**40, 100)])
+
+
 def test_what_did_not_change_is_not_made_again() -> None:
     state = snapshot(model(5, 0, 100), model(1, 100, name="other"))
     after = state.succeeded_by([model(6, 100, 0), model(1, 100, name="other")])

@@ -34,5 +34,8 @@ class Resource:
 
 
 def pack(type_url: str, content: dict[str, Any]) -> any_pb2.Any:
-    """The resource as an `Any`; `google.protobuf.json_format.ParseError` for what the proto doesn't admit."""
-    return json_format.ParseDict({"@type": type_url, **content}, any_pb2.Any())
+    """The resource as an `Any`; ValueError for what the proto doesn't admit."""
+    try:
+        return json_format.ParseDict({"@type": type_url, **content}, any_pb2.Any())
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error

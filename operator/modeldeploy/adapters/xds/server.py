@@ -113,8 +113,7 @@ class XdsServer:
 
         Only call it with knowledge of all ModelDeployments of the namespace: a model that is missing here
         loses its listener. A model with a lower generation than one published before keeps what it has.
-        Raises `google.protobuf.json_format.ParseError` for values that Envoy's protos don't admit; nothing
-        changes then.
+        ValueError for values that Envoy's protos don't admit; the routers keep what they have then.
         """
         held = self._namespaces.setdefault(namespace, _Namespace())
         held.snapshot = (held.snapshot or Snapshot()).succeeded_by(models)
