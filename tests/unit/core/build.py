@@ -1,6 +1,6 @@
 """Builders of what decisions are made of: sensible by default, each test names only what it is about.
 
-A version `v1` has the revision `rev-v1`; the traffic generation is 7 unless said otherwise, and routers follow.
+A version `v1` has the revision `rev-v1`. The traffic generation is 7 unless said otherwise; routers follow.
 """
 
 from collections.abc import Mapping, Sequence

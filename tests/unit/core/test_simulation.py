@@ -1,0 +1,178 @@
+"""Any history of edits, failures, delays and losses: the invariants hold, and peace ends in Ready."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from modeldeploy.api.v1alpha1.status import Condition, ConditionStatus, ModelDeploymentStatus, Verdict
+from modeldeploy.core.assessment import Blame
+from modeldeploy.core.rollout import decide
+from modeldeploy.core.snapshot import Workload
+from unit.core import invariants
+from unit.core.build import rev
+from unit.core.cluster import CATEGORIES, VERSIONS, WRITTEN, Cluster, Opinion
+
+SPANS = [timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=1), timedelta(hours=2)]
+revisions = st.sampled_from([rev(version) for version in VERSIONS])
+versions = st.sampled_from(VERSIONS)
+
+
+class Operation(RuleBasedStateMachine):
+    """A ModelDeployment in a cluster where anything may happen.
+
+    Every change wakes the operator, as the watch does, except while it is away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Cluster()
+        self.away = False
+        self.ended: frozenset[str] = frozenset()
+
+    @rule(minutes=st.integers(1, 8))
+    def all_goes_well(self, minutes: int) -> None:
+        """The ordinary course of things, so that histories get somewhere."""
+        self.away = False
+        self.cluster.heal_pods()
+        for _ in range(minutes):
+            for router in self.cluster.routers:
+                router.ready = router.asked = True
+                self.cluster.follow(router)
+            self.cluster.now += timedelta(minutes=1)
+            self.wake()
+
+    @rule(version=versions, minutes=st.integers(0, 4))
+    def a_version_is_brought_in(self, version: str, minutes: int) -> None:
+        self.cluster.refused = self.cluster.conflict = self.cluster.failure = None
+        self.cluster.edit(version)
+        self.all_goes_well(minutes=1)
+        self.all_goes_well(minutes=minutes)
+
+    @rule(version=versions, minutes=st.integers(2, 4), blame=st.sampled_from(Blame))
+    def a_bad_version_is_brought_in(self, version: str, minutes: int, blame: Blame) -> None:
+        good = self.cluster.opinions[version]
+        self.cluster.opinions[version] = Opinion(good.verdicts | {"nulls": Verdict.BREACH}, blame)
+        self.a_version_is_brought_in(version=version, minutes=minutes)
+        self.cluster.opinions[version] = good
+
+    @rule(version=st.one_of(versions, versions, st.none()))
+    def edit(self, version: str | None) -> None:
+        self.cluster.edit(version)
+        self.wake()
+
+    @rule(written=st.sampled_from(sorted(WRITTEN)))
+    def rewrite(self, written: str) -> None:
+        self.cluster.written = written
+        self.cluster.generation += 1
+        self.wake()
+
+    @rule(revision=revisions, ready=st.integers(0, 2), fatal=st.booleans(), settled=st.booleans())
+    def pods_change(self, revision: str, ready: int, fatal: bool, settled: bool) -> None:  # noqa: FBT001
+        if revision in self.cluster.pods:
+            problem = None if ready == 2 else "it crashes"
+            self.cluster.pods[revision] = Workload(2, ready, settled, 0, problem, fatal and ready < 2)
+            self.wake()
+
+    @rule(revision=revisions)
+    def deployment_is_deleted(self, revision: str) -> None:
+        self.cluster.pods.pop(revision, None)
+        self.wake()
+
+    @rule(index=st.integers(0, 1))
+    def router_follows(self, index: int) -> None:
+        self.cluster.follow(self.cluster.routers[index])
+        self.wake()
+
+    @rule(index=st.integers(0, 1), ready=st.booleans(), asked=st.booleans())
+    def router_changes(self, index: int, ready: bool, asked: bool) -> None:  # noqa: FBT001
+        router = self.cluster.routers[index]
+        if ready and not router.ready:  # it is Ready only with its configuration
+            self.cluster.follow(router)
+        router.ready, router.asked = ready, asked
+        self.wake()
+
+    @rule(
+        version=versions,
+        metric=st.sampled_from(sorted(CATEGORIES)),
+        verdict=st.sampled_from(Verdict),
+        blame=st.sampled_from(Blame),
+    )
+    def metric_turns(self, version: str, metric: str, verdict: Verdict, blame: Blame) -> None:
+        verdicts = self.cluster.opinions[version].verdicts | {metric: verdict}
+        self.cluster.opinions[version] = Opinion(verdicts, blame)
+        self.wake()
+
+    @rule(span=st.sampled_from(SPANS))
+    def time_passes(self, span: timedelta) -> None:
+        self.cluster.now += span
+        self.wake()
+
+    @rule(what=st.sampled_from(["refused", "conflict", "failure"]), gone=st.booleans())
+    def obstacle(self, what: str, gone: bool) -> None:  # noqa: FBT001
+        setattr(self.cluster, what, None if gone else f"{what} for a reason")
+        self.wake()
+
+    @rule()
+    def operator_goes(self) -> None:
+        self.away = True
+
+    @rule(blind=st.booleans())
+    def operator_comes(self, blind: bool) -> None:  # noqa: FBT001
+        self.away = False
+        self.wake(blind=blind)
+
+    @rule()
+    def status_write_is_lost(self) -> None:
+        """Somebody wrote first: the decision is thrown away."""
+        decide(self.cluster.snapshot())
+
+    @rule()
+    def status_is_lost(self) -> None:
+        if self.cluster.pods or self.cluster.recorded:
+            self.cluster.kept = {}
+            self.wake()
+
+    @invariant()
+    def nothing_that_gets_requests_is_gone(self) -> None:
+        """Tables of routers name no revision that the operator itself has retired."""
+        for router in self.cluster.routers:
+            assert not (router.ready and router.table.keys() & self.ended)
+
+    def teardown(self) -> None:
+        self.cluster.mend()
+        status = self.cluster.settle()
+        ready = condition(status, "Ready")
+        target = rev(self.cluster.version or "")
+        if status.rejected and status.rejected.revision == target:
+            assert (ready.reason, condition(status, "Stalled").status) == ("RolledBack", ConditionStatus.TRUE)
+        else:
+            assert ready.status is ConditionStatus.TRUE, status.message
+            assert status.stable
+            assert status.stable.revision == target
+        assert len(self.cluster.pods) == 1
+
+    def wake(self, *, blind: bool = False) -> None:
+        if self.away:
+            return
+        before = self.cluster.snapshot(blind=blind)
+        decision = decide(before)
+        invariants.check(before, decision)
+        self.cluster.act(decision)
+        self.ended = (self.ended | decision.retired) - decision.running
+
+
+def condition(status: ModelDeploymentStatus, name: str) -> Condition:
+    return next(one for one in status.conditions if one.type == name)
+
+
+TestOperation = pytest.mark.unit(Operation.TestCase)
+Operation.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
