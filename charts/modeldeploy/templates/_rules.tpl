@@ -1,12 +1,12 @@
 {{- /* What the operator does with the objects of a namespace that it looks after, one rule per need. */}}
 {{- define "modeldeploy.rules" -}}
-# What the user asks for; the operator writes its status only, and its metadata to adopt or hand back.
+# What the user asks for is read; only the status is written.
 - apiGroups: [modeldeploy.dev]
   resources: [modeldeployments]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 - apiGroups: [modeldeploy.dev]
   resources: [modeldeployments/status]
-  verbs: [get, update, patch]
+  verbs: [update]
 # Owner references that block the owner's deletion ask for this where the admission plugin for them is on.
 - apiGroups: [modeldeploy.dev]
   resources: [modeldeployments/finalizers]
@@ -25,29 +25,22 @@
 - apiGroups: [""]
   resources: [services, configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# The routers' account, which may do nothing; no other account is within reach.
+# The routers' account, which may do nothing; no other account can be changed.
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [create]
+  verbs: [get, list, watch, create]
 - apiGroups: [""]
   resources: [serviceaccounts]
   resourceNames: [modeldeploy-router]
-  verbs: [get, patch, delete]
-# Why pods don't start, and where they are.
+  verbs: [patch, delete]
+# Why pods don't start, and where the ready ones are.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
-- apiGroups: [apps]
-  resources: [replicasets]
   verbs: [get, list, watch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch]
-# Is the namespace being deleted?
-- apiGroups: [""]
-  resources: [namespaces]
-  verbs: [get]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
