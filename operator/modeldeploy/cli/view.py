@@ -34,15 +34,23 @@ VERDICTS = {
 }
 
 
-def view(look: Look, events: Collection[Mapping[str, Any]], notice: str = "") -> RenderableType:
+def view(
+    look: Look,
+    events: Collection[Mapping[str, Any]],
+    notice: str = "",
+    beside: RenderableType | None = None,
+) -> RenderableType:
     """Everything about one object.
 
     Args:
         look: The object.
         events: What was told about it, the latest last.
         notice: Something about the view itself, such as a lost connection.
+        beside: What the caller knows of the traffic; shown below the weights.
     """
     parts = [_head(look), _message(look), Text(), shares(look)]
+    if beside is not None:
+        parts += [Text(), beside]
     if look.metrics:
         parts += [Text(), metrics(look)]
     if events:

@@ -1,0 +1,1 @@
+"""From nothing to a rollback and a promotion, before your eyes: `make demo`."""
