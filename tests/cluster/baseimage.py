@@ -58,9 +58,14 @@ def _bootstrap(folder: Path) -> None:
         run(["rm", "-rf", "--one-file-system", root])
 
 
+def bootstrapped() -> Path:
+    """The folder of the base image's files, fetched unless they are there; what takes long about the image."""
+    return built("base", key(), _bootstrap)
+
+
 def make() -> str:
     """The reference of the base image in our storage, made unless it is there."""
-    folder = built("base", key(), _bootstrap)
+    folder = bootstrapped()
     reference = f"{REFERENCE}-{key()}"
     with locked("base-image"):
         with contextlib.suppress(ClusterError):

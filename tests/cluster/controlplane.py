@@ -16,7 +16,7 @@ from cluster.record import NODE, Record
 from cluster.shell import ClusterError, run, tail
 from cluster.tools import Tools
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 PLAYED_NODE = "kwok-0"
 NODE_READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
 SERVICES_ALONE = "10.96.0.0/16"

@@ -205,7 +205,7 @@ def _parts(name: str, images: Sequence[str]) -> tuple[Tools, Path]:
         try:
             debian.install()
             packages = debian.unpacked()
-            baseimage.make()
+            baseimage.bootstrapped()
             supply.prebuild(name, packages, images)
         except ClusterError as error:
             failures.append(error)

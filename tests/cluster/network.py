@@ -17,6 +17,7 @@ from cluster.shell import ClusterError, run
 
 OCTETS = range(244, 199, -1)
 INTERFACE_PREFIX = "mdc"
+REFUSED = "100"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ def set_up(network: Network) -> None:
     run([*inside, "route", "add", "default", "via", network.host])
     for inner in (network.pods, network.services):
         run(["ip", "route", "add", inner, "via", network.node])
+    # what no Service rule has translated is refused at once: a connection begun before kube-proxy knew the
+    # Service would otherwise hang for its whole time limit
+    run([*inside, "route", "add", "unreachable", "default", "table", REFUSED])
+    for source in (["from", network.pods], ["iif", node_end]):
+        run([*inside, "rule", "add", *source, "to", network.services, "lookup", REFUSED])
     forward = "echo 1 > /proc/sys/net/ipv4/ip_forward"
     run(["nsenter", f"--net=/run/netns/{network.name}", "sh", "-c", forward])
 

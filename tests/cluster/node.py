@@ -140,12 +140,13 @@ def start(record: Record, tools: Tools, packages: Path) -> None:
     _identities(record)
     with step("node ready"):
         _start_kubelet(record, net, tools)
+        parts = ("kube-apiserver", "containerd", "kubelet")
+        controlplane.wait_until(lambda: _ready(record, tools), record, parts, "the node is not ready")
+    with step("Services and DNS of the cluster"):
+        # not before the node is there: kube-proxy takes its absence for a change of address and ends
         _start_proxy(record, net, tools)
         _dns(record, net, tools, coredns)
-        parts = ("kube-apiserver", "containerd", "kube-proxy", "kubelet")
-        controlplane.wait_until(lambda: _ready(record, tools), record, parts, "the node is not ready")
-    with step("DNS of the cluster ready"):
-        pods = ("kube-controller-manager", "kube-scheduler", "kubelet")
+        pods = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
         controlplane.wait_until(lambda: _dns_ready(record, tools), record, pods, "CoreDNS is not ready")
 
 
