@@ -188,7 +188,7 @@ class Lease:
 
     async def _release(self, kube: Kube) -> None:
         lease = self._lease
-        self._step_down()
+        self._step_down(logging.INFO)
         if lease is None:
             return
         spec = {key: value for key, value in lease["spec"].items() if key != "holderIdentity"}
@@ -208,13 +208,13 @@ class Lease:
             logger.info("%s leads", self._identity)
             self._tell(self._gained)
 
-    def _step_down(self) -> None:
+    def _step_down(self, level: int = logging.WARNING) -> None:
         self._until = float("-inf")
         if self._watchdog:
             self._watchdog.cancel()
         if self._leading:
             self._leading = False
-            logger.warning("%s leads no longer", self._identity)
+            logger.log(level, "%s leads no longer", self._identity)
             self._tell(self._lost)
 
     def _tell(self, callback: Callable[[], None]) -> None:
