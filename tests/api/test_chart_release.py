@@ -1,15 +1,21 @@
 """The chart installed in a control plane of its own: what it may do there, and what it leaves behind."""
 
+import contextlib
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster import Cluster, ClusterError, ensure
+from cluster.network import free_port
 from cluster.record import CONTROL_PLANE
 
 pytestmark = pytest.mark.api
@@ -23,7 +29,7 @@ MODEL = """
 apiVersion: modeldeploy.dev/v1alpha1
 kind: ModelDeployment
 metadata: {name: kept, namespace: team-a}
-spec: {model: {version: v1}, server: {image: "model:1"}}
+spec: {model: {version: v1}, server: {image: "model:1", replicas: {min: 1, max: 2}}}
 """
 READ = ("get", "list", "watch")
 WRITE = ("create", "patch", "delete")
@@ -268,3 +274,58 @@ def test_two_releases_live_side_by_side(chart_cluster: Cluster, install: Callabl
     other = "system:serviceaccount:elsewhere:modeldeploy"
     assert rules_of(chart_cluster, other, "elsewhere") == spread(GRANTED, REVIEWS, LEADING)
     assert rules_of(chart_cluster, other, "team-a") == spread(REVIEWS)
+
+
+def kubeconfig_of(cluster: Cluster, account: str, target: Path) -> Path:
+    """A kubeconfig with which a program acts as a service account of the release."""
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    token = cluster.run_kubectl("create", "token", account, f"--namespace={NAMESPACE}").strip()
+    config["users"][0]["user"] = {"token": token}
+    target.write_text(yaml.safe_dump(config))
+    return target
+
+
+@contextlib.contextmanager
+def operator(kubeconfig: Path, log: Path, **variables: str) -> Iterator[None]:
+    """The operator as a process of this machine."""
+    ports = {f"MODELDEPLOY_{name}_PORT": str(free_port()) for name in ("XDS", "HEALTH", "METRICS")}
+    environ = {
+        **os.environ,
+        **ports,
+        "KUBECONFIG": str(kubeconfig),
+        "PYTHONPATH": str(CHART.parents[1] / "operator"),
+    }
+    environ |= {"MODELDEPLOY_NAMESPACE": NAMESPACE, "MODELDEPLOY_ROUTER_IMAGE": "envoy:1", **variables}
+    command = [sys.executable, "-m", "modeldeploy"]
+    with log.open("w") as file, subprocess.Popen(command, env=environ, stdout=file, stderr=file) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("watched", ["", "team-a,team-b"])
+def test_the_rights_are_enough_for_the_operator(
+    chart_cluster: Cluster, install: Callable[..., str], tmp_path: Path, watched: str
+) -> None:
+    install("--set", "replicaCount=0", *(["--set", f"watchNamespaces={{{watched}}}"] if watched else []))
+    chart_cluster.run_kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+    chart_cluster.run_kubectl("apply", "-f", "-", given=MODEL)
+    kinds = "deploy,svc,sa,cm,pdb,hpa,controllerrevision"
+
+    def made() -> set[str]:
+        words = ("get", kinds, "-n", "team-a", "-l", "app.kubernetes.io/managed-by=modeldeploy", "-o", "name")
+        return {
+            name.partition(".")[0].partition("/")[0] for name in chart_cluster.run_kubectl(*words).split()
+        }
+
+    log = tmp_path / "operator.log"
+    identity = kubeconfig_of(chart_cluster, "modeldeploy", tmp_path / "kubeconfig")
+    everything = {"deployment", "service", "serviceaccount", "configmap", "poddisruptionbudget"}
+    everything |= {"horizontalpodautoscaler", "controllerrevision"}
+    with operator(identity, log, MODELDEPLOY_WATCH_NAMESPACES=watched):
+        eventually(lambda: made() == everything)
+        eventually(lambda: "RolloutStarted" in chart_cluster.run_kubectl("get", "events", "-n", "team-a"))
+    assert "forbidden" not in log.read_text().lower()
+    chart_cluster.run_kubectl("delete", "mdep", "kept", "-n", "team-a")
+    eventually(lambda: made() == set())
