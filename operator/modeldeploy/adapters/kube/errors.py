@@ -17,7 +17,7 @@ KubeError
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,7 @@ def from_response(code: int, body: bytes, retry_after: str | None = None) -> Kub
     if untyped := _UNTYPED.match(str(status.get("message") or "")):
         return _refused_by_apply(code, untyped)
     details = status.get("details") or {}
-    causes = tuple(_causes(details.get("causes") or ()))
+    causes = _in_order(_causes(details.get("causes") or ()))
     message = _sentence(status, details, causes) or f"the API server answered {code}"
     seconds = details.get("retryAfterSeconds") or retry_after or ""
     kind = _kind(code, status, details)
@@ -148,7 +148,7 @@ def from_response(code: int, body: bytes, retry_after: str | None = None) -> Kub
 
 
 def _refused_by_apply(code: int, refusal: re.Match[str]) -> Invalid:
-    causes = tuple(Cause(**complaint.groupdict()) for complaint in _COMPLAINT.finditer(refusal["why"]))
+    causes = _in_order(Cause(**complaint.groupdict()) for complaint in _COMPLAINT.finditer(refusal["why"]))
     name = refusal["what"].rpartition("/")[2]
     why = "; ".join(str(cause) for cause in causes) or " ".join(refusal["why"].split())
     return Invalid(f"{refusal['kind']} {name} is invalid: {why}", code=code, causes=causes)
@@ -169,6 +169,11 @@ def _parse(body: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {"message": body[:200].decode(errors="replace").strip()}
     return status if isinstance(status, dict) else {}
+
+
+def _in_order(causes: Iterable[Cause]) -> tuple[Cause, ...]:
+    """By field: the API server's order is random, and a message that changes would be news each time."""
+    return tuple(sorted(causes, key=lambda cause: (cause.field, cause.message)))
 
 
 def _causes(causes: Any) -> list[Cause]:
