@@ -7,7 +7,17 @@ import sys
 import time
 from pathlib import Path
 
-from cluster import IMAGES, Cluster, ClusterError, UnavailableError, controlplane, down, ensure, record
+from cluster import (
+    IMAGES,
+    Cluster,
+    ClusterError,
+    UnavailableError,
+    controlplane,
+    down,
+    ensure,
+    kindcluster,
+    record,
+)
 from cluster.manager import KUBECONFIG_VARIABLE, NAME_VARIABLE, become
 from cluster.progress import say
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE
@@ -58,14 +68,16 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    known = record.names()
+    known = [*record.names(), *kindcluster.names()]
     chosen = [arguments.name or os.environ.get(NAME_VARIABLE)]
     if arguments.all:
         chosen = list(known)
     elif chosen == [None]:
         if len(known) > 1:
             raise ClusterError(f"which one? --name or --all; there are {', '.join(known)}")
-        chosen = list(known) or ["modeldeploy"]
+        chosen = list(known)
+    if not chosen:
+        say("there is no cluster")
     for name in chosen:
         gone = down(str(name), purge=arguments.purge)
         say(f"cluster {name} is down" if gone else f"there is no cluster {name}")
@@ -93,6 +105,8 @@ def _status(_: argparse.Namespace) -> int:
                 }
             )
         )
+    for name in kindcluster.names():
+        print(json.dumps({"name": name, "flavour": KIND, "kubeconfig": str(kindcluster.kubeconfig(name))}))
     return 0
 
 

@@ -59,7 +59,7 @@ def _bootstrap(folder: Path) -> None:
 
 
 def bootstrapped() -> Path:
-    """The folder of the base image's files, fetched unless they are there; what takes long about the image."""
+    """The folder of the base image's files, fetched unless they are there: the long part."""
     return built("base", key(), _bootstrap)
 
 

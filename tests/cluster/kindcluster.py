@@ -7,7 +7,8 @@ from pathlib import Path
 from cluster.paths import REPOSITORY, built, cache_root, digest
 from cluster.progress import step
 from cluster.shell import ClusterError, UnavailableError, run
-from cluster.tools import kind, tools
+from cluster.tools import clients as built_clients
+from cluster.tools import kind
 
 CONFIG = REPOSITORY / "kind-config.yaml"
 HELM_IMAGE = (
@@ -19,6 +20,11 @@ CLIENT_MINORS = (34, 35, 36)
 def kubeconfig(name: str) -> Path:
     """The kubeconfig of the kind cluster `name`; the person's own is not touched."""
     return cache_root() / "clusters" / name / "kind.kubeconfig"
+
+
+def names() -> list[str]:
+    """The names of the kind clusters that were made here."""
+    return sorted(path.parent.name for path in (cache_root() / "clusters").glob("*/kind.kubeconfig"))
 
 
 def node(name: str) -> str:
@@ -35,9 +41,14 @@ def up(name: str) -> tuple[Path, Path]:
         with step(f"kind cluster {name}"):
             create = [program, "create", "cluster", "--name", name, "--config", CONFIG, "--wait", "180s"]
             run([*create, "--kubeconfig", target])
-    else:
-        run([program, "export", "kubeconfig", "--name", name, "--kubeconfig", target])
-    return clients(name)
+        return clients(name)
+    run(["docker", "start", node(name)])  # it stays stopped when the machine was
+    run([program, "export", "kubeconfig", "--name", name, "--kubeconfig", target])
+    kubectl, helm = clients(name)
+    run(
+        [kubectl, "--kubeconfig", target, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s"]
+    )
+    return kubectl, helm
 
 
 def down(name: str) -> bool:
@@ -97,7 +108,7 @@ def clients(name: str | None) -> tuple[Path, Path]:
     if kubectl and helm:
         return kubectl, helm
     try:
-        made = tools()
+        made = built_clients()
     except UnavailableError as error:
         if name is None:
             raise UnavailableError("kubectl and helm must be installed, or Go to build them") from error

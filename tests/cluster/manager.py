@@ -30,6 +30,7 @@ class Cluster:
         kubeconfig: an administrator's.
         kubectl, helm: programs that fit the cluster.
         pod_reachable: whether this machine reaches pod and Service addresses directly.
+        started: whether it was not up before, so that whoever asked for it may take it down.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Cluster:
     kubectl: Path
     helm: Path
     pod_reachable: bool = False
+    started: bool = False
     packages: Path | None = field(default=None, repr=False)
 
     def image(self, name: str) -> str:
@@ -143,8 +145,9 @@ def ensure(
     called = named or DEFAULT_NAMES[chosen]
     with locked(f"cluster-{called}"):
         if chosen == KIND:
+            new = called not in kindcluster.names()
             kubectl, helm = kindcluster.up(called)
-            return Cluster(called, KIND, kindcluster.kubeconfig(called), kubectl, helm)
+            return Cluster(called, KIND, kindcluster.kubeconfig(called), kubectl, helm, started=new)
         if chosen == NODE:
             return _node(called, images)
         return _control_plane(called, play_nodes=play_nodes)
@@ -171,16 +174,23 @@ def _record(name: str, flavour: str) -> Record:
     return known or Record(name, flavour)
 
 
+def _running(known: Record) -> bool:
+    ended = known.dead()
+    if ended:
+        say(f"cluster {known.name}: {', '.join(ended)} not running, starting again")
+    return bool(known.processes) and not ended and controlplane.answers(known)
+
+
 def _control_plane(name: str, *, play_nodes: bool) -> Cluster:
     made = tools()
     player = kwok() if play_nodes else None
     known = _record(name, CONTROL_PLANE)
-    running = known.processes and not known.dead() and controlplane.answers(known)
-    if not running or (player and "kwok" not in known.processes):
+    new = not known.processes
+    if not _running(known) or (player and "kwok" not in known.processes):
         controlplane.start(known, made, scheduler=play_nodes)
         if player:
             controlplane.play_nodes(known, made, player)
-    return Cluster(name, CONTROL_PLANE, known.kubeconfig, made["kubectl"], made["helm"])
+    return Cluster(name, CONTROL_PLANE, known.kubeconfig, made["kubectl"], made["helm"], started=new)
 
 
 def _node(name: str, images: Sequence[str]) -> Cluster:
@@ -188,13 +198,21 @@ def _node(name: str, images: Sequence[str]) -> Cluster:
         raise UnavailableError(f"a node can't be built here: {reason}")
     made, packages = _parts(name, images)
     known = _record(name, NODE)
-    if not known.processes or known.dead() or not controlplane.answers(known):
-        if known.processes and (ended := known.dead()):
-            say(f"cluster {name}: {', '.join(ended)} not running, starting again")
+    new = not known.processes
+    if not _running(known):
         if not known.octet:
             known.octet = network.free_octet(network.taken_networks())
         node.start(known, made, packages)
-    return Cluster(name, NODE, known.kubeconfig, made["kubectl"], made["helm"], True, packages)
+    return Cluster(
+        name,
+        NODE,
+        known.kubeconfig,
+        made["kubectl"],
+        made["helm"],
+        pod_reachable=True,
+        started=new,
+        packages=packages,
+    )
 
 
 def _parts(name: str, images: Sequence[str]) -> tuple[Tools, Path]:

@@ -1,5 +1,6 @@
 """The single node: containerd, kubelet, kube-proxy and the DNS, in a network namespace of its own."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import yaml
 
 from cluster import archive, certificates, cgroups, containers, controlplane, network
 from cluster.progress import step
-from cluster.record import Record
+from cluster.record import NODE, Record, load, names
 from cluster.shell import run
 from cluster.tools import Tools
 
@@ -117,12 +118,21 @@ def _dns_ready(record: Record, tools: Tools) -> bool:
     return bool(deployment.get("status", {}).get("availableReplicas"))
 
 
+def _other_nodes(record: Record) -> list[Record]:
+    known = [load(name) for name in names() if name != record.name]
+    return [each for each in known if each and each.flavour == NODE]
+
+
 def _remember_sysctls(record: Record) -> None:
-    for name in KUBELET_SYSCTLS:
-        path = Path("/proc/sys") / name
-        if name not in record.sysctls and path.exists():
-            record.sysctls[name] = path.read_text(encoding="ascii").strip()
-    record.save()
+    if not record.sysctls:
+        # another node of ours has changed them already, and knows what they were
+        before = [each.sysctls for each in _other_nodes(record) if each.sysctls]
+        paths = {name: Path("/proc/sys") / name for name in KUBELET_SYSCTLS}
+        now = {
+            name: path.read_text(encoding="ascii").strip() for name, path in paths.items() if path.exists()
+        }
+        record.sysctls = before[0] if before else now
+        record.save()
 
 
 def start(record: Record, tools: Tools, packages: Path) -> None:
@@ -156,5 +166,6 @@ def stop(record: Record) -> None:
     controlplane.stop(record)
     containers.unmount(record)
     network.tear_down(network.Network(record.namespace, record.octet))
-    for name, value in record.sysctls.items():
-        (Path("/proc/sys") / name).write_text(value, encoding="ascii")
+    for name, value in ({} if _other_nodes(record) else record.sysctls).items():
+        with contextlib.suppress(OSError):  # read-only inside a container
+            (Path("/proc/sys") / name).write_text(value, encoding="ascii")

@@ -53,6 +53,11 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
+def is_built(kind: str, key: str) -> bool:
+    """Whether the folder ``kind/key`` is there."""
+    return (cache_root() / kind / key).is_dir()
+
+
 def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder ``kind/key``, made by `build` (given an empty folder) unless it is there already."""
     final = cache_root() / kind / key

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.paths import built, digest, files_digest
+from cluster.paths import built, digest, files_digest, is_built
 from cluster.progress import Step, step
 from cluster.shell import ClusterError, UnavailableError, run, tail
 
@@ -16,6 +16,7 @@ KUBERNETES = "v1.35.4"
 KWOK = "v0.8.0"
 KIND = "v0.33.0"
 AMPLE_MEMORY = 7 << 30
+CLIENTS = ("k8s.io/kubernetes/cmd/kubectl", "helm.sh/helm/v4/cmd/helm")
 VERSION_PACKAGE = "k8s.io/component-base/version"
 LINKER = f"-s -w -X {VERSION_PACKAGE}.gitVersion={KUBERNETES}"
 
@@ -52,20 +53,36 @@ def environment() -> dict[str, str]:
     return settings
 
 
-def tools() -> Tools:
-    """The programs of the tools module, built unless they are there (about six minutes on two cores)."""
+def _key() -> str:
     sources = [path for path in MODULE.rglob("*") if path.is_file()]
     version = run([go(), "env", "GOVERSION", "GOARCH"], cwd=MODULE)
-    return Tools(built("tools", files_digest(MODULE, sources, [version, LINKER]), _build))
+    return files_digest(MODULE, sources, [version, LINKER])
 
 
-def _build(folder: Path) -> None:
-    # one `go build` for all: shared packages compile once, and linking overlaps compiling
-    with step("programs of the cluster (Go, once)") as part:
-        packages = run([go(), "list", "-deps", "tool", "./..."], cwd=MODULE, env=environment()).count("\n")
-        command = [go(), "build", "-v", "-trimpath", "-ldflags", LINKER, "-o", f"{folder}/", "tool", "./..."]
-        _watched(command, packages, part)
+def tools() -> Tools:
+    """The programs of the tools module, built unless they are there (about six minutes on two cores)."""
+
+    def build(folder: Path) -> None:
+        # one `go build` for all: shared packages compile once, and linking overlaps compiling
+        _build(folder, ["tool", "./..."])
         (folder / "server").rename(folder / "etcd")
+
+    return Tools(built("tools", _key(), build))
+
+
+def clients() -> Tools:
+    """kubectl and helm alone, for clusters that were not made here."""
+    key = _key()
+    if is_built("tools", key):
+        return tools()
+    return Tools(built("clients", key, lambda folder: _build(folder, list(CLIENTS))))
+
+
+def _build(folder: Path, wanted: list[str]) -> None:
+    with step("programs of the cluster (Go, once)") as part:
+        packages = run([go(), "list", "-deps", *wanted], cwd=MODULE, env=environment()).count("\n")
+        command = [go(), "build", "-v", "-trimpath", "-ldflags", LINKER, "-o", f"{folder}/", *wanted]
+        _watched(command, packages, part)
 
 
 def _watched(command: list[str], packages: int, part: Step) -> None:
