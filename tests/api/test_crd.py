@@ -189,6 +189,15 @@ def test_the_smallest_example_is_accepted(api: Api) -> None:
     assert api.create({**FULL, "spec": spec}).status == http.HTTPStatus.CREATED
 
 
+EXAMPLES = sorted((HERE.parents[1] / "examples").glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_examples_are_accepted(api: Api, example: Path) -> None:
+    for obj in yaml.safe_load_all(example.read_text()):
+        assert api.create(obj) == Answer(http.HTTPStatus.CREATED, "")
+
+
 @pytest.mark.parametrize("name", ["a", "a" * 52, "digits-2"])
 def test_names_that_fit(api: Api, name: str) -> None:
     assert api.create(changed(("metadata", "name"), name)).status == http.HTTPStatus.CREATED

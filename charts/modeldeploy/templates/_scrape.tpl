@@ -46,3 +46,13 @@ namespaces:
   names: {{ toJson . }}
 {{- end }}
 {{- end }}
+
+{{- /* The chart's own Prometheus asks the operator for its targets: no rights in the cluster are needed. */}}
+{{- define "modeldeploy.prometheusConfig" -}}
+scrape_configs:
+  - job_name: modeldeploy
+    scrape_interval: {{ .Values.prometheus.scrapeInterval }}
+    http_sd_configs:
+      - url: http://{{ include "modeldeploy.fullname" . }}-metrics.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:8082/targets
+        refresh_interval: {{ .Values.prometheus.scrapeInterval }}
+{{- end }}
