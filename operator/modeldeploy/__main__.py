@@ -1,5 +1,7 @@
 """`python -m modeldeploy`: run the operator."""
 
+import modeldeploy.adapters.kube.lean  # noqa: F401, I001 - must come before whatever imports kubernetes
+
 import asyncio
 import logging
 import signal

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
@@ -32,6 +32,7 @@ from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
 from modeldeploy.reconcile.routers import RouterProbe, RouterReconciler
 from modeldeploy.reconcile.routes import Routes
+from modeldeploy.reconcile.targets import targets
 from modeldeploy.reconcile.wakes import Key, Wakes
 from modeldeploy.render.traffic.router_objects import RouterSettings
 from modeldeploy.settings import Settings
@@ -87,7 +88,7 @@ class Process:
             lost=self._lost,
         )
         kube.may_write = self._lease.is_leader
-        self._health = HealthServer(self._alive, self._ready, self._metrics)
+        self._health = HealthServer(self._alive, self._ready, self._metrics, lambda: targets(self._cache))
         self._started = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -101,6 +102,7 @@ class Process:
                 registry=registry,
                 settings=handlers.settings(),
                 standalone=True,
+                identity=cast("Any", self._settings.identity),
                 clusterwide=not self._settings.watch_namespaces,
                 namespaces=self._settings.watch_namespaces,
                 stop_flag=stop,

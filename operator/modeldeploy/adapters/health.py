@@ -1,19 +1,22 @@
 """What the kubelet and Prometheus ask of the operator itself."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 
 Metrics = Mapping[str, float]
+Page = Callable[[], web.Response]
 
 
 class HealthServer:
-    """Answers `/livez` and `/readyz` on one port, `/metrics` on another.
+    """Answers `/livez` and `/readyz` on one port, `/metrics` and `/targets` on another.
 
     Args:
         alive: None while the process does its work, else what is stuck.
         ready: None once the process can do its work, else what it waits for.
         metrics: Gauges and counters by name, with labels where there are any.
+        targets: What Prometheus should scrape, as its HTTP service discovery reads it.
     """
 
     def __init__(
@@ -21,28 +24,29 @@ class HealthServer:
         alive: Callable[[], str | None],
         ready: Callable[[], str | None],
         metrics: Callable[[], Metrics],
+        targets: Callable[[], list[dict[str, Any]]],
     ) -> None:
-        self._alive = alive
-        self._ready = ready
-        self._metrics = metrics
+        self._health: Mapping[str, Page] = {
+            "/livez": lambda: _verdict(alive()),
+            "/readyz": lambda: _verdict(ready()),
+        }
+        self._observed: Mapping[str, Page] = {
+            "/metrics": lambda: web.Response(text=_exposition(metrics())),
+            "/targets": lambda: web.json_response(targets()),
+        }
         self._runners: list[web.AppRunner] = []
 
     async def start(self, health_port: int, metrics_port: int) -> None:
         """Listen on all addresses of the pod."""
-        await self._listen(
-            health_port,
-            {"/livez": lambda: _verdict(self._alive()), "/readyz": lambda: _verdict(self._ready())},
-        )
-        await self._listen(
-            metrics_port, {"/metrics": lambda: web.Response(text=_exposition(self._metrics()))}
-        )
+        await self._listen(health_port, self._health)
+        await self._listen(metrics_port, self._observed)
 
     async def stop(self) -> None:
         """Stop listening."""
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _listen(self, port: int, pages: Mapping[str, Callable[[], web.Response]]) -> None:
+    async def _listen(self, port: int, pages: Mapping[str, Page]) -> None:
         app = web.Application()
         for path, page in pages.items():
             app.router.add_get(path, _handler(page))
@@ -52,7 +56,7 @@ class HealthServer:
         await web.TCPSite(runner, None, port).start()
 
 
-def _handler(page: Callable[[], web.Response]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_: web.Request) -> web.Response:
         return page()
 
