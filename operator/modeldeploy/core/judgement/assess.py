@@ -155,7 +155,7 @@ def _blame(case: _Case, name: str, trial: Trial) -> Blame | None:
     if trial.broken.value < case.threshold:
         return None
     if name == "compare":
-        return Blame.UNCERTAIN if dispersion(case.judged, case.roles) is None else Blame.CANDIDATE
+        return Blame.CANDIDATE if case.judged.dispersed else Blame.UNCERTAIN
     if case.judged.eventful < BURST:
         return None
     stable = trial.stable.value if trial.stable else 0.0

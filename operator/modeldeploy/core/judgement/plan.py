@@ -80,8 +80,7 @@ class Plan:
 @lru_cache(maxsize=4096)
 def plan(metric: Metric) -> Plan:
     """The metric, understood."""
-    low = None if metric.min is None else magnitude(metric.min)
-    high = None if metric.max is None else magnitude(metric.max)
+    low, high = value(metric.min), value(metric.max)
     ratio = None if metric.compare is None else float(metric.compare.max_ratio)
     if metric.preset is None:
         return Plan(metric, Kind.GAUGE, None, low=low, high=high)
@@ -104,6 +103,16 @@ def plan(metric: Metric) -> Plan:
     if low is not None:
         bounds.append(Limit("min", 1.0 - min(1.0, max(0.0, low))))
     return Plan(metric, Kind.SHARE, family, tuple(bounds), ratio)
+
+
+def value(bound: int | str | None) -> float | None:
+    """A bound as a number; None without one, and for nonsense such as `-5ms`, which `problems` tells."""
+    if bound is None:
+        return None
+    try:
+        return magnitude(bound)
+    except (ValueError, OverflowError):
+        return None
 
 
 def threshold(spec: ModelDeploymentSpec) -> float:

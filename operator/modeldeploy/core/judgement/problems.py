@@ -3,12 +3,13 @@
 import math
 from urllib.parse import urlsplit
 
-from modeldeploy.api.quantity import fraction, magnitude, seconds
+from modeldeploy.api.quantity import fraction, seconds
 from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
-from modeldeploy.core.judgement.plan import QUANTILES
+from modeldeploy.core.judgement.plan import QUANTILES, value
 from modeldeploy.core.promql import QueryError, confine, substitute
 
 _SHORTEST, _LONGEST = 1.0, 3600.0
+_LONGEST_INTEGER = 1024
 _LONGEST_WINDOW = 7 * 86400.0
 _RATIOS = frozenset({Preset.ERROR_RATIO, Preset.NULL_RATIO, Preset.MISSING_RATIO})
 
@@ -75,7 +76,7 @@ def _bounds(metric: Metric) -> list[str]:
     found = [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
     if found:
         return found
-    low, high = (None if bound is None else magnitude(bound) for bound in (metric.min, metric.max))
+    low, high = value(metric.min), value(metric.max)
     if low is not None and high is not None and high < low:
         found.append(f".max: {metric.max} is below min {metric.min}; raise max or lower min")
     if metric.compare is not None:
@@ -87,22 +88,31 @@ def _unit(metric: Metric, side: str, bound: int | str | None) -> str | None:
     """What is wrong with a bound's unit or size, for what the metric measures."""
     if bound is None:
         return None
-    text, value = str(bound), magnitude(bound)
+    text, number = _spelled(bound), value(bound)
     is_time, is_share = text[-1].isalpha(), text.endswith("%")
     fault = None
-    if not math.isfinite(value):
-        fault = f"{text[:20]} is too large; choose a finite number"
+    if number is None:
+        fault = f"{text} is no bound; give a number with its unit, e.g. 300ms or 1%"
+    elif not math.isfinite(number):
+        fault = f"{text} is too large; choose a finite number"
     elif metric.preset in QUANTILES:
         if side == "min":
             fault = "a latency has no lower bound; use max"
-        elif not is_time or value <= 0.0:
+        elif not is_time or number <= 0.0:
             fault = f"{text} is no latency; give a duration, e.g. 300ms"
     elif metric.preset in _RATIOS:
-        if not is_share or not 0.0 <= value <= 1.0:
+        if not is_share or not 0.0 <= number <= 1.0:
             fault = f"{text} is no share; give a percentage from 0% to 100%"
     elif metric.preset is not None and (is_time or is_share):
         fault = f"{text} has a unit that {metric.preset} has not; give a plain number"
     return f".{side}: {fault}" if fault else None
+
+
+def _spelled(bound: int | str) -> str:
+    """A bound as the user wrote it, cut short; Python refuses to write integers of thousands of digits."""
+    if isinstance(bound, int) and bound.bit_length() > _LONGEST_INTEGER:
+        return "the bound"
+    return str(bound)[:20]
 
 
 def _compare(metric: Metric) -> list[str]:

@@ -98,7 +98,7 @@ class Judged:
         trials: By bound: `max`, `min`, `compare`.
         watches: By absolute bound, on stable.
         eventful: Looks in which the candidate had events: a single burst never breaks a bound.
-        dispersed: The dispersion was known at the last look.
+        dispersed: The dispersion was known before the last look, so the evidence has been divided by it.
         failure: Why the last question failed; None if it was answered.
         absence: What the last answer held instead of data; None if it held some.
     """

@@ -1,0 +1,99 @@
+"""What is asked, and how an answer is shared out."""
+
+import pytest
+
+from modeldeploy.core import judgement
+from modeldeploy.core.judgement import (
+    Counters,
+    NoData,
+    Number,
+    QueryFailed,
+    Roles,
+    Row,
+    narrowed,
+    share_out,
+    single,
+)
+from modeldeploy.core.judgement.queries import Family, family_query
+from unit.core.judgement.simulation import SEVEN, make_spec
+
+pytestmark = pytest.mark.unit
+
+ROLES = Roles("aaaa1111", "bbbb2222")
+
+
+def test_presets_are_the_same_questions_for_every_object() -> None:
+    spec = make_spec(*SEVEN)
+    one = judgement.queries(spec, "shop", "digits", ROLES)
+    other = judgement.queries(spec, "bank", "words", Roles("cccc3333"))
+    assert one == other
+    assert [query.family for query in one] == [
+        "requests",
+        "latency",
+        "nulls",
+        "missing",
+        "size",
+        "brightness",
+    ]
+
+
+def test_requests_are_counted_even_without_metrics() -> None:
+    assert judgement.queries(make_spec(), "shop", "digits", ROLES) == (family_query(Family.REQUESTS),)
+
+
+def test_a_users_query_is_asked_for_each_revision_and_confined() -> None:
+    spec = make_spec({"name": "w", "category": "Output", "query": 'x{r="$revision"}', "max": 1})
+    asked = [
+        query.expression for query in judgement.queries(spec, "shop", "digits", ROLES) if not query.family
+    ]
+    assert asked == ['x{namespace="shop",r="aaaa1111"}', 'x{namespace="shop",r="bbbb2222"}']
+
+
+def test_a_question_for_one_object_names_it() -> None:
+    query = narrowed(family_query(Family.NULLS), "shop", "digits")
+    assert query.family is Family.NULLS
+    assert 'modeldeploy_revision!="",namespace="shop",modeldeploy_name="digits"}' in query.expression
+
+
+def _item(value: str, **labels: str) -> dict[str, object]:
+    return {"metric": labels, "value": [1.0, value]}
+
+
+def test_an_answer_is_shared_out_by_namespace_and_name() -> None:
+    common = {"pod": "r-0", "modeldeploy_revision": "aaaa1111"}
+    shares = share_out(
+        family_query(Family.REQUESTS),
+        [
+            _item("3", namespace="shop", modeldeploy_name="digits", envoy_response_code_class="2", **common),
+            _item("1", namespace="shop", modeldeploy_name="digits", envoy_response_code_class="5", **common),
+            _item("9", namespace="bank", modeldeploy_name="digits", envoy_response_code_class="2", **common),
+            _item("NaN", namespace="bank", modeldeploy_name="words", envoy_response_code_class="2", **common),
+        ],
+    )
+    assert shares == {
+        ("shop", "digits"): Counters((Row("aaaa1111", "r-0", "2", 3.0), Row("aaaa1111", "r-0", "5", 1.0))),
+        ("bank", "digits"): Counters((Row("aaaa1111", "r-0", "2", 9.0),)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("result", "answer"),
+    [
+        ([], NoData()),
+        ([_item("2.5")], Number(2.5)),
+        ([1.0, "7"], Number(7.0)),
+        ([_item("NaN")], NoData("the query yields NaN")),
+        ([_item("+Inf")], NoData("the query yields +Inf")),
+        ([1.0, "-Inf"], NoData("the query yields -Inf")),
+        (
+            [_item("1", a="1"), _item("2", a="2")],
+            QueryFailed("the query yields 2 series where one is expected; aggregate with sum()"),
+        ),
+        (
+            [{"metric": {}, "histogram": [1.0, {}]}],
+            QueryFailed("the query yields a histogram where a number is expected; use histogram_quantile()"),
+        ),
+    ],
+)
+def test_a_users_query_yields_one_finite_number_or_none(result: list[object], answer: object) -> None:
+    assert single(result) == answer
