@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from digits.load_stats import RevisionSeen, Snapshot
 from rich.console import Console
 from rich.table import Table
 
 from demo.cases import BETTER, FIRST, Case
 from demo.observer import Seen
+from digits.load_stats import RevisionSeen, Snapshot
 from modeldeploy.cli.look import Ended
 
 BREACHED = "MetricBreached"

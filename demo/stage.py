@@ -100,8 +100,7 @@ def install(stage: Stage) -> None:
     settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
     where = ("--namespace", SYSTEM)
     with step("helm: operator and Prometheus"):
-        known = json.loads(stage.cluster.run_helm("list", "--all", *where, "--output=json"))
-        if any(each["status"] != "deployed" for each in known):  # an interrupted run
+        if _release(stage) not in {"", "deployed"}:  # an interrupted run
             stage.cluster.run_helm("uninstall", RELEASE, *where, "--wait")
         chart = str(REPOSITORY / "charts" / "modeldeploy")
         command = ("upgrade", "--install", RELEASE, chart, *where, "--create-namespace")
@@ -109,9 +108,9 @@ def install(stage: Stage) -> None:
     stage.kubectl("create", "namespace", NAMESPACE)
 
 
-def put_away(stage: Stage, *, keep_cluster: bool) -> None:
+def put_away(stage: Stage) -> None:
     """Take away what the demo brought, and the cluster too if it wasn't up before."""
-    if not keep_cluster and not stage.was_up and stage.cluster.flavour != GIVEN:
+    if not stage.was_up and stage.cluster.flavour != GIVEN:
         stage.cluster.down()
         return
     with step("taking the demo away"):
@@ -153,6 +152,17 @@ def _is_up() -> bool:
 
 def _exists(stage: Stage, *words: str) -> bool:
     return bool(stage.kubectl("get", *words, "--ignore-not-found", "--output=name").strip())
+
+
+def _release(stage: Stage) -> str:
+    """The release's status in Helm's words; empty if there is none."""
+    try:
+        shown = stage.cluster.run_helm("status", RELEASE, "--namespace", SYSTEM, "--output=json")
+    except ClusterError as error:
+        if "not found" in str(error):
+            return ""
+        raise
+    return str(json.loads(shown)["info"]["status"])
 
 
 def _refuse_rivals(stage: Stage) -> None:

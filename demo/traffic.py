@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from digits.load import Load
-from digits.load_stats import RevisionSeen, Snapshot
-
 from cluster import ClusterError
 from demo.cases import NAME
 from demo.stage import NAMESPACE, Stage
+from digits.load import Load
+from digits.load_stats import RevisionSeen, Snapshot
 
 SPAN = 3.0
 """Seconds over which a rate is taken."""

@@ -5,11 +5,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from digits.load_stats import Snapshot
-
 from cluster import ClusterError
 from cluster.paths import cache_root
 from demo.stage import NAMESPACE, RELEASE, SYSTEM, Stage
+from digits.load_stats import Snapshot
 
 LOG_LINES = 400
 QUESTIONS = (
