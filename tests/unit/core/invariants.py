@@ -27,6 +27,7 @@ def check(before: Snapshot, decision: Decision) -> None:
     """All of them."""
     weights_are_whole(decision)
     weight_goes_to_ready_pods(before, decision)
+    last_answers_are_waited_for(before, decision)
     generation_counts_changes(before.status, decision.status)
     roles_are_distinct(decision)
     rejected_is_not_tried_again(before, decision)
@@ -62,6 +63,10 @@ def weight_goes_to_ready_pods(before: Snapshot, decision: Decision) -> None:
             assert workload.ready > 0, "traffic returned to a revision without a ready pod"
 
 
+def last_answers_are_waited_for(before: Snapshot, decision: Decision) -> None:
+    assert shares(before.status).keys() <= decision.running
+
+
 def generation_counts_changes(before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
     assert after.traffic_generation >= before.traffic_generation
     grew = after.traffic_generation > before.traffic_generation
@@ -93,8 +98,8 @@ def steps_follow_one_another(before: Snapshot, decision: Decision) -> None:
         return
     last = len(steps(before.spec))
     assert now.step in (was.step, was.step + 1, min(was.step, last))
-    if now.step == was.step and now.weight == was.weight:
-        assert now.step_started_at == was.step_started_at
+    stayed = (now.step, now.weight) == (min(was.step, last), was.weight) or now.step == was.step == 0
+    assert now.step_started_at == (was.step_started_at if stayed else before.now)
 
 
 def only_evidence_advances(before: Snapshot, decision: Decision) -> None:

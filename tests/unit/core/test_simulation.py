@@ -170,8 +170,8 @@ def condition(status: ModelDeploymentStatus, name: str) -> Condition:
 
 TestOperation = pytest.mark.unit(Operation.TestCase)
 Operation.TestCase.settings = settings(
-    max_examples=100,
-    stateful_step_count=40,
+    max_examples=60,
+    stateful_step_count=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
