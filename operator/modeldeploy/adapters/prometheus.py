@@ -104,7 +104,9 @@ class Prometheus:
             # allowed, the place that it redirects to was not.
             session.trust_env = False
             session.max_redirects = 0
-            server = PrometheusConnect(self.url, session=session, retry=Retry(0), timeout=self._timeout)
+            # `read=False`: a time-out while reading stays one, instead of becoming a failed connection.
+            retry = Retry(0, read=False)
+            server = PrometheusConnect(self.url, session=session, retry=retry, timeout=self._timeout)
             self._local.server = server
         return server
 
