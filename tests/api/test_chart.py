@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,25 +151,43 @@ def test_image_references(chart_cluster: Cluster, words: tuple[str, ...], image:
     assert container["image"] == image
 
 
-def scrape_jobs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    config = yaml.safe_load(find(objects, "ConfigMap", "modeldeploy-prometheus")["data"]["prometheus.yml"])
-    return {job["job_name"]: job for job in config["scrape_configs"]}
+def notes(cluster: Cluster, *words: str) -> str:
+    shown = cluster.run_helm("install", "modeldeploy", str(CHART), "--dry-run=client", *words)
+    return shown.partition("NOTES:")[2]
+
+
+def scrape_jobs(cluster: Cluster, *words: str) -> dict[str, dict[str, Any]]:
+    """What the notes tell to add to a Prometheus of the user's."""
+    shown = notes(cluster, "--set", "prometheus.url=http://elsewhere:9090", *words)
+    printed = shown.partition("scrape_configs:\n\n")[2].partition("\n\n")[0]
+    return {job["job_name"]: job for job in yaml.safe_load(printed)}
 
 
 def test_prometheus_looks_where_routers_and_models_are(chart_cluster: Cluster) -> None:
-    jobs = scrape_jobs(rendered(chart_cluster, "--set", "prometheus.enabled=true"))
+    jobs = scrape_jobs(chart_cluster, "--set", "watchNamespaces={team-a,team-b}")
     routers, models = jobs["modeldeploy-routers"], jobs["modeldeploy-models"]
     assert routers["relabel_configs"][0]["regex"] == str(bootstrap.METRICS_PORT)
-    (selector,) = routers["kubernetes_sd_configs"][0]["selectors"]
-    assert selector["label"] == f"app.kubernetes.io/name={router_objects.NAME}"
-    targets = {each.get("target_label") for each in models["relabel_configs"]}
-    assert {
-        "namespace",
-        "pod",
-        "modeldeploy_name",
-        "modeldeploy_revision",
-        "modeldeploy_model_version",
-    } <= targets
+    (discovery,) = routers["kubernetes_sd_configs"]
+    assert discovery["selectors"][0]["label"] == f"app.kubernetes.io/name={router_objects.NAME}"
+    assert discovery["namespaces"] == {"names": ["team-a", "team-b"]}
+    assert models["kubernetes_sd_configs"][0]["namespaces"] == discovery["namespaces"]
+
+
+def test_the_charts_prometheus_asks_the_operator_for_its_targets(chart_cluster: Cluster) -> None:
+    objects = rendered(chart_cluster, "--set", "prometheus.enabled=true")
+    config = yaml.safe_load(find(objects, "ConfigMap", "modeldeploy-prometheus")["data"]["prometheus.yml"])
+    (discovery,) = (found for job in config["scrape_configs"] for found in job["http_sd_configs"])
+    where = urllib.parse.urlsplit(discovery["url"])
+    service = find(objects, "Service", str(where.hostname).split(".")[0])
+    template = find(objects, "Deployment", "modeldeploy")["spec"]["template"]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert (
+        service["spec"]["ports"][0]["port"]
+        == where.port
+        == int(environment(objects)["MODELDEPLOY_METRICS_PORT"])
+    )
+    pod = find(objects, "Deployment", "modeldeploy-prometheus")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
 
 
 PODS = {
@@ -215,13 +234,13 @@ def discovered(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def prometheus(chart_cluster: Cluster, tmp_path: Path) -> Iterator[str]:
-    """The URL of a Prometheus with the chart's scrape configuration."""
+    """The URL of a Prometheus with the scrape configuration of the notes."""
     program = shutil.which("prometheus") or next((cache_root() / "debian").glob("*/usr/bin/prometheus"), None)
     if program is None:
         pytest.skip(
             "there is no program prometheus: install the package, or bring a node of tests/cluster up"
         )
-    jobs = scrape_jobs(rendered(chart_cluster, "--set", "prometheus.enabled=true"))
+    jobs = scrape_jobs(chart_cluster)
     config = tmp_path / "prometheus.yml"
     config.write_text(
         yaml.safe_dump({"scrape_configs": [discovered(job, tmp_path) for job in jobs.values()]})
@@ -269,17 +288,6 @@ def test_prometheus_puts_on_the_labels_that_the_operator_asks_by(prometheus: str
         "http://10.0.0.3:8080/metrics": model | {"pod": "model-1", "instance": "10.0.0.3:8080"},
         "http://10.0.0.4:8080/stats": model | {"pod": "model-2", "instance": "10.0.0.4:8080"},
     }
-
-
-def notes(cluster: Cluster, *words: str) -> str:
-    shown = cluster.run_helm("install", "modeldeploy", str(CHART), "--dry-run=client", *words)
-    return shown.partition("NOTES:")[2]
-
-
-def test_the_notes_print_the_scrape_configuration_for_another_prometheus(chart_cluster: Cluster) -> None:
-    shown = notes(chart_cluster, "--set", "prometheus.url=http://elsewhere:9090")
-    assert "read from http://elsewhere:9090" in shown
-    assert "job_name: modeldeploy-routers" in shown
 
 
 def test_the_notes_warn_when_no_metrics_are_read(chart_cluster: Cluster) -> None:
