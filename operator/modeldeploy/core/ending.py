@@ -30,7 +30,7 @@ def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Dr
     candidate = draft.status.candidate
     if candidate is None:
         return draft
-    evidence = draft.status.metrics
+    evidence, verdict = draft.status.metrics, draft.status.verdict
     rejected = Rejected(
         revision=candidate.revision,
         model_version=candidate.model_version,
@@ -39,7 +39,7 @@ def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Dr
         at=snapshot.now,
     )
     ended = end_candidate(draft, snapshot, Outcome.ROLLED_BACK, reason, message)
-    return ended.with_status(rejected=rejected, metrics=evidence)
+    return ended.with_status(rejected=rejected, metrics=evidence, verdict=verdict)
 
 
 def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draft:

@@ -146,7 +146,7 @@ def test_no_weight_on_a_revision_that_is_not_ready(workload: Workload | None) ->
 
 
 def test_an_old_draining_revision_that_is_wanted_again_is_not_retired() -> None:
-    leaving = status(draining=[draining("v2", since=ago(hours=1))])
+    leaving = status(draining=[draining("v2")])
     decision = decide(snapshot("v2", leaving, observed({"v1": ready(), "v2": unready(1)})))
     assert rev("v2") in decision.running
     assert decision.status.draining == []

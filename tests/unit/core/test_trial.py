@@ -182,6 +182,7 @@ class TestRollback:
     def test_says_why_everywhere(self) -> None:
         now = self.decision.status
         assert now.phase is Phase.ROLLING_BACK
+        assert now.verdict == "Breach: nulls"
         assert now.message == (
             "version v2 was rolled back: nulls 24% of 412 answers (max 5%); version v1 serves. "
             "Change spec.model or spec.server to try another"
