@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"""\s+
     | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<name>[A-Za-z_:][A-Za-z0-9_:]*)
-    | (?P<number>[0-9][0-9A-Za-z_.+:]*|\.[0-9]+)
+    | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[0-9A-Za-z]*)
     | (?P<mark>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -125,7 +125,7 @@ def _tokens(query: str) -> Iterator[tuple[str, str]]:
 def _inserted(query: str, matcher: str) -> Iterator[str]:
     """The query's text in pieces, with the matcher put into each selector."""
     tokens = list(_tokens(query))
-    braces = labels = 0  # inside {…}; inside the label list of `by (…)` and the like
+    braces = brackets = labels = 0  # inside {…}; inside […]; inside the label list of `by (…)` and the like
     awaiting_labels = False
     for index, (kind, text) in enumerate(tokens):
         yield text
@@ -135,11 +135,13 @@ def _inserted(query: str, matcher: str) -> Iterator[str]:
             yield matcher if following == "}" else f"{matcher},"
         elif text == "}":
             braces -= 1
+        elif text in "[]":
+            brackets += 1 if text == "[" else -1
         elif text == "(" and (awaiting_labels or labels):
             labels += 1
         elif text == ")" and labels:
             labels -= 1
-        elif kind == "name" and not braces and not labels and _is_metric(text, following):
+        elif kind == "name" and not (braces or brackets or labels) and _is_metric(text, following):
             yield f"{{{matcher}}}"
         if kind != "space":
             awaiting_labels = kind == "name" and text.lower() in _GROUPINGS

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from sys import intern
 from typing import Any, NamedTuple
 
 from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
@@ -176,9 +177,11 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
     for item in vector:
         labels, value = item["metric"], float(item["value"][1])
         if math.isfinite(value):
-            row = Row(
-                labels.get("modeldeploy_revision", ""), labels.get("pod", ""), labels.get(part, ""), value
+            # Interned: every object keeps its last rows, and the texts are the same again and again.
+            revision, pod, kind = (
+                intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod", part)
             )
+            row = Row(revision, pod, kind, value)
             found.setdefault((labels.get("namespace", ""), labels.get("modeldeploy_name", "")), []).append(
                 row
             )

@@ -32,6 +32,10 @@ class Recent:
             kept.append((at, events, requests))
         return type(self)(tuple(kept))
 
+    def since(self, at: float) -> Self:
+        """What of it is later than a time: of a revision that is asked no more, nothing in the end."""
+        return type(self)(tuple(bin_ for bin_ in self.bins if bin_[0] > at))
+
     @property
     def events(self) -> float:
         """Events within the window."""

@@ -281,7 +281,7 @@ def test_means_are_heuristic() -> None:
     spec = make_spec({"name": "size", "category": "Output", "preset": "inputSize", "max": 32})
     size = last(World(spec, 19), 60)["size"]
     assert (size.verdict, size.blame) == (Verdict.BREACH, Blame.UNCERTAIN)
-    assert last(World(make_spec(SIZE), 19), 60)["size"].message.startswith("size 64 of ")
+    assert last(World(make_spec(SIZE), 19), 60)["size"].message.startswith("size 64 over ")
 
 
 @pytest.mark.parametrize(
@@ -311,6 +311,30 @@ def test_a_lower_bound_counts_what_is_missing() -> None:
         spec, 20, stable_rates=lambda _: Rates(nulls=0.3), candidate_rates=lambda _: Rates(nulls=0.3)
     )
     assert last(many, 240)["nulls"].verdict is Verdict.PASS
+
+
+def test_at_full_weight_there_is_nothing_to_compare_with() -> None:
+    compared = {**NULLS, "max": None, "compare": {"maxRatio": 1}}
+    spec = make_spec(compared, {**NULLS, "name": "both", "compare": {"maxRatio": 1}})
+    world = World(spec, 28, load=lambda _: (0.0, 200.0))
+    assert last(world, 60)["nulls"].verdict is Verdict.INCONCLUSIVE
+    seen = last(World(spec, 28, load=lambda _: (0.0, 200.0)), 240)
+    assert (seen["nulls"].verdict, seen["nulls"].holds) == (Verdict.NOT_APPLICABLE, False)
+    assert seen["both"].verdict is Verdict.PASS
+
+
+def test_a_revision_that_nobody_asks_passes_nothing() -> None:
+    spec = make_spec(NULLS, SIZE)
+    world = World(spec, 29)
+    world.stable.serve(0, Rates())
+    verdicts = []
+    for at in range(0, 600, 5):
+        world.stable.serve(20 if at < 300 else 0, Rates())
+        world.look(float(at), WATCH)
+        verdicts.append([seen.verdict for seen in judgement.assess(world.evidence, spec, WATCH, when(at))])
+    assert verdicts[59] == [Verdict.PASS, Verdict.PASS]
+    assert verdicts[-1] == [Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE]
+    assert judgement.assess(world.evidence, spec, WATCH, when(600))[0].message == "nulls: no answers for 2m"
 
 
 def test_a_new_candidate_inherits_no_verdict() -> None:
