@@ -6,7 +6,6 @@ Watches, the cache and the routers' configuration run on every replica; only act
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -25,7 +24,7 @@ from modeldeploy.adapters.kube.lease import Lease
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.sampler import Sampler
-from modeldeploy.adapters.xds.server import XdsServer
+from modeldeploy.adapters.xds.server import Nack, XdsServer
 from modeldeploy.adapters.xds.tokens import TokenAuthenticator
 from modeldeploy.engine import Engine
 from modeldeploy.reconcile.deployment import DeploymentReconciler
@@ -54,7 +53,7 @@ class Process:
         self._kube = kube
         self._cache = Cache()
         self._engine: Engine[Key] = Engine(self._work, workers=settings.workers, clock=clock)
-        self._xds = XdsServer(TokenAuthenticator(self._review))
+        self._xds = XdsServer(TokenAuthenticator(kube.ask), self._refused)
         self._routes = Routes(self._cache, self._xds)
         self._lister = Lister(
             kube,
@@ -95,24 +94,28 @@ class Process:
         """Run until `stop` is set."""
         await self._health.start(self._settings.health_port, self._settings.metrics_port)
         await self._xds.start(f"[::]:{self._settings.xds_port}")
+        watching = asyncio.create_task(self._watch(stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        if not self._started:
+            watching.cancel()
+        await self._end(watching)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Watch once everything could be listed: the framework would never look again for a kind that isn't there."""
+        await self._list_all()
         registry = kopf.OperatorRegistry()
         handlers.register(registry, self._wakes.feed)
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=registry,
-                settings=handlers.settings(),
-                standalone=True,
-                identity=cast("Any", self._settings.identity),
-                clusterwide=not self._settings.watch_namespaces,
-                namespaces=self._settings.watch_namespaces,
-                stop_flag=stop,
-            )
+        await kopf.operator(
+            registry=registry,
+            settings=handlers.settings(),
+            standalone=True,
+            identity=cast("Any", self._settings.identity),
+            clusterwide=not self._settings.watch_namespaces,
+            namespaces=self._settings.watch_namespaces,
+            stop_flag=stop,
         )
-        listing = asyncio.create_task(self._list_all())
-        await asyncio.wait((watching, asyncio.create_task(stop.wait())), return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        listing.cancel()
-        await self._end(watching)
 
     async def _list_all(self) -> None:
         """Take complete lists; only then can anything be concluded from an absence, and the work begin."""
@@ -148,16 +151,6 @@ class Process:
         except NotLeader:
             return None  # the next leader looks at everything
 
-    async def _review(self, review: Mapping[str, Any]) -> Mapping[str, Any]:
-        audience = review["spec"]["audiences"][0]
-        identity = await self._kube.review_token(review["spec"]["token"], audience)
-        accepted = (
-            {"authenticated": True, "audiences": [audience], "user": {"username": identity.username}}
-            if identity
-            else {}
-        )
-        return {"status": accepted}
-
     async def _connect_for_lease(self) -> Kube:
         return Kube(await api_client(), timeout=ELECTION_TIMEOUT)
 
@@ -168,6 +161,14 @@ class Process:
     def _lost(self) -> None:
         self._engine.shut()
         self._judge.forget_all()
+
+    def _refused(self, nack: Nack) -> None:
+        """A router keeps what it has when it refuses a configuration; people should know why nothing moves."""
+        if not self._lease.is_leader():
+            return
+        for obj in self._cache.objects("ModelDeployment", nack.namespace):
+            message = f"a router refuses its configuration and goes on with the last one: {nack.message}"
+            self._recorder.record(obj, "Warning", "RouterRefused", message)
 
     def _alive(self) -> str | None:
         lag = self._engine.lag()

@@ -20,6 +20,7 @@ from modeldeploy.adapters.kube.errors import (
     Unauthorized,
 )
 from modeldeploy.adapters.kube.resources import CONFIG_MAP, DEPLOYMENT, NAMESPACE
+from modeldeploy.adapters.xds.tokens import TokenAuthenticator
 
 pytestmark = pytest.mark.api
 
@@ -227,17 +228,19 @@ async def test_a_token_that_is_not_accepted(kubeconfig: Path, namespace: str) ->
         await api.close()
 
 
-async def test_a_token_is_reviewed_for_its_audience(
+async def test_a_routers_token_opens_its_namespace_and_no_other_token_does(
     kube: Kube, namespace: str, control_plane: Cluster
 ) -> None:
-    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
-    await kube.create({**account, "metadata": {"namespace": namespace, "name": "router"}})
-    token = control_plane.run_kubectl(
-        "create", "token", "router", "--namespace", namespace, "--audience", "modeldeploy-xds"
-    ).strip()
-    identity = await kube.review_token(token, "modeldeploy-xds")
-    assert identity is not None
-    assert identity.username == f"system:serviceaccount:{namespace}:router"
-    assert f"system:serviceaccounts:{namespace}" in identity.groups
-    assert await kube.review_token(token, "another") is None
-    assert await kube.review_token("nonsense", "modeldeploy-xds") is None
+    def token(account: str, audience: str) -> str:
+        return control_plane.run_kubectl(
+            "create", "token", account, "--namespace", namespace, "--audience", audience
+        ).strip()
+
+    for name in ("modeldeploy-router", "somebody"):
+        account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+        await kube.create({**account, "metadata": {"namespace": namespace, "name": name}})
+    authenticate = TokenAuthenticator(kube.ask)
+    assert await authenticate(token("modeldeploy-router", "modeldeploy-xds")) == namespace
+    assert await authenticate(token("modeldeploy-router", "another")) is None
+    assert await authenticate(token("somebody", "modeldeploy-xds")) is None
+    assert await authenticate("nonsense") is None

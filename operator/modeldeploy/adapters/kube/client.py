@@ -23,7 +23,7 @@ from modeldeploy.adapters.kube.errors import (
     from_response,
 )
 from modeldeploy.adapters.kube.limiter import Limiter
-from modeldeploy.adapters.kube.resources import TOKEN_REVIEW, Object, Resource, resource_of
+from modeldeploy.adapters.kube.resources import Object, Resource, resource_of
 
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -39,15 +39,6 @@ class Listing:
 
     items: list[Object]
     resource_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom a token belongs to, as far as the API server accepts it."""
-
-    username: str
-    groups: tuple[str, ...]
-    extra: Mapping[str, tuple[str, ...]]
 
 
 class Kube:
@@ -225,21 +216,10 @@ class Kube:
         body |= {"preconditions": preconditions} if preconditions else {}
         await self._send("delete", resource, resource.path(namespace, name), body=body)
 
-    async def review_token(self, token: str, audience: str) -> Identity | None:
-        """Whom a token for that audience belongs to; None when the API server doesn't accept it."""
-        body = {
-            "apiVersion": TOKEN_REVIEW.api_version,
-            "kind": TOKEN_REVIEW.kind,
-            "spec": {"token": token, "audiences": [audience]},
-        }
-        # a question, though a POST: every replica may ask
-        answer = await self._send("create", TOKEN_REVIEW, TOKEN_REVIEW.path(), body=body, asks=True)
-        status = answer.get("status") or {}
-        if not status.get("authenticated") or audience not in (status.get("audiences") or ()):
-            return None
-        user = status.get("user") or {}
-        extra = {key: tuple(values) for key, values in (user.get("extra") or {}).items()}
-        return Identity(user.get("username", ""), tuple(user.get("groups") or ()), extra)
+    async def ask(self, review: Object) -> Object:
+        """Post a review (TokenReview): a question, though a POST, so every replica may ask it."""
+        resource = resource_of(review)
+        return await self._send("create", resource, resource.path(), body=review, asks=True)
 
     async def _send(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from modeldeploy.render.traffic.router_objects import NAME as SERVICE_ACCOUNT
 from modeldeploy.render.traffic.router_objects import TOKEN_AUDIENCE as AUDIENCE
 
-Review = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+Review = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 """Posts a TokenReview (`authentication.k8s.io/v1`) and returns the API server's answer to it."""
 
 _REMEMBERED_SECONDS = 10.0

@@ -104,11 +104,6 @@ def _head(api_version: str, kind: str, name: str, namespace: str, owners: Sequen
 
 
 def _deployment(config: str, settings: RouterSettings) -> dict[str, Any]:
-    annotations = {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(bootstrap.METRICS_PORT),
-        "prometheus.io/path": "/stats/prometheus",
-    }
     return {
         "replicas": settings.replicas,
         "selector": {"matchLabels": SELECTOR},
@@ -116,7 +111,6 @@ def _deployment(config: str, settings: RouterSettings) -> dict[str, Any]:
         "template": {
             "metadata": {
                 "labels": {**SELECTOR, naming.MANAGED_BY: "modeldeploy"},
-                "annotations": annotations,
             },
             "spec": _pod(config, settings),
         },
