@@ -29,106 +29,104 @@ class Screen:
 
     Args:
         console: Where to.
+
+    Attributes:
+        observer: Sees the object, once there is one.
+        traffic: The load, once there is one.
+        zero: When T+0 was, in seconds since 1970.
     """
 
     def __init__(self, console: Console) -> None:
-        self.console = console
+        self.observer: Observer | None = None
+        self.traffic: Traffic | None = None
         self.zero = time.time()
-        """When T+0 was."""
+        self._console = console
+        self._live: Live | None = None
         self._before: Look | None = None
         self._told = 0
+        self._reported = time.monotonic()
 
     def act(self, title: str) -> None:
-        """Begin something new."""
-        if self.console.is_terminal:
-            self.console.print()
-            self.console.print(Rule(Text(title, "bold"), align="left", style="bright_black"))
-        else:
-            self.say(f"== {title}")
+        """Begin something new; what was drawn so far stays."""
+        self.end()
+        if not self._console.is_terminal:
+            self._say(f"== {title}")
+            return
+        self._console.print()
+        self._console.print(Rule(Text(title, "bold"), align="left", style="bright_black"))
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._live.start()
 
-    def say(self, text: str) -> None:
-        """A line with the time."""
-        self.console.print(f"{self._clock()}  {text}", markup=False, highlight=False, soft_wrap=True)
+    def end(self) -> None:
+        """Draw no more."""
+        if self._live:
+            self._live.stop()
+            self._live = None
 
-    def follow(
-        self,
-        observer: Observer,
-        until: Callable[[], bool],
-        *,
-        awaited: str,
-        timeout: float,
-        traffic: Traffic | None = None,
-    ) -> None:
+    def wait(self, until: Callable[[], bool], *, awaited: str, timeout: float) -> None:
         """Show what happens until something is so.
 
         Args:
-            observer: Sees the object.
             until: Whether it is so.
             awaited: What is waited for, in words.
             timeout: Seconds after which it counts as missed.
-            traffic: The load, once there is one.
 
         Raises:
             Missed: It was not so in time.
         """
-        draw = self._drawn if self.console.is_terminal else self._written
-        if not draw(observer, traffic, until, time.monotonic() + timeout):
-            said = observer.notice or (observer.look.message if observer.look else "the object was not seen")
-            raise Missed(
-                f"{awaited} did not happen within {timeout:g} s; the object says: {said or 'nothing yet'}"
-            )
+        deadline = time.monotonic() + timeout
+        while not until():
+            if time.monotonic() > deadline:
+                raise Missed(f"{awaited} did not happen within {timeout:g} s; {self._said()}")
+            self._show()
+            time.sleep(REDRAW)
+        self._show()
 
-    def linger(self, observer: Observer, traffic: Traffic, seconds: float) -> None:
+    def linger(self, seconds: float) -> None:
         """Show what happens for so many seconds."""
         end = time.monotonic() + seconds
-        self.follow(
-            observer, lambda: time.monotonic() >= end, awaited="time", timeout=seconds + 60, traffic=traffic
-        )
-
-    def _drawn(
-        self, observer: Observer, traffic: Traffic | None, until: Callable[[], bool], deadline: float
-    ) -> bool:
-        with Live(console=self.console, auto_refresh=False, vertical_overflow="crop") as live:
-            while True:
-                so = until()
-                live.update(self._frame(observer, traffic), refresh=True)
-                if so or time.monotonic() > deadline:
-                    return so
-                time.sleep(REDRAW)
-
-    def _written(
-        self, observer: Observer, traffic: Traffic | None, until: Callable[[], bool], deadline: float
-    ) -> bool:
-        reported = time.monotonic()
-        while True:
-            so = until()
-            self._write_news(observer)
-            if traffic:
-                traffic.now()
-                if time.monotonic() - reported >= REPORT:
-                    reported = time.monotonic()
-                    self.say(f"load: {_load_line(observer, traffic)}")
-            if so or time.monotonic() > deadline:
-                return so
+        while time.monotonic() < end:
+            self._show()
             time.sleep(REDRAW)
 
-    def _write_news(self, observer: Observer) -> None:
+    def _said(self) -> str:
+        look = self.observer.look if self.observer else None
+        notice = self.observer.notice if self.observer else ""
+        return notice or f"the object says: {(look and look.message) or 'nothing yet'}"
+
+    def _show(self) -> None:
+        if self.traffic:
+            self.traffic.look()
+        if self._live:
+            self._live.update(self._frame(), refresh=True)
+        else:
+            self._write_news()
+
+    def _frame(self) -> RenderableType:
+        observer = self.observer
+        if observer is None or observer.look is None:
+            return Text(self._said(), "yellow")
+        load = _load(observer, self.traffic) if self.traffic else None
+        drawn = view.view(observer.look, observer.events, observer.notice, beside=load)
+        return Group(Text(self._clock(), "bright_black"), drawn)
+
+    def _write_news(self) -> None:
+        observer = self.observer
+        if observer is None:
+            return
         for seen in observer.since(self._before):
             for line in lines.differences(self._before, seen.look):
-                self.say(line)
+                self._say(line)
             self._before = seen.look
         for event in observer.events[self._told :]:
-            self.say(f"Event {lines.event(event)}")
+            self._say(f"Event {lines.event(event)}")
             self._told += 1
+        if self.traffic and time.monotonic() - self._reported >= REPORT:
+            self._reported = time.monotonic()
+            self._say(f"load: {_load_line(observer, self.traffic)}")
 
-    def _frame(self, observer: Observer, traffic: Traffic | None) -> RenderableType:
-        parts: list[RenderableType] = [Text(self._clock(), "bright_black")]
-        load = _load(observer, traffic) if traffic else None
-        if observer.look:
-            parts.append(view.view(observer.look, observer.events, observer.notice, beside=load))
-        else:
-            parts.append(Text(observer.notice or "waiting for the object", "yellow"))
-        return Group(*parts)
+    def _say(self, text: str) -> None:
+        self._console.print(f"{self._clock()}  {text}", markup=False, highlight=False, soft_wrap=True)
 
     def _clock(self) -> str:
         return f"T+{time.time() - self.zero:5.1f} s"
@@ -136,7 +134,7 @@ class Screen:
 
 def _load(observer: Observer, traffic: Traffic) -> RenderableType:
     """The load, and who answers it."""
-    now = traffic.now()
+    now = traffic.now
     p95 = f"p95 {now.p95 * 1000:.0f} ms" if now.p95 is not None else ""
     on_purpose = f"  {now.deliberate} errors made on purpose" if now.deliberate else ""
     head = Text.assemble(
@@ -160,11 +158,10 @@ def _load(observer: Observer, traffic: Traffic) -> RenderableType:
 
 
 def _load_line(observer: Observer, traffic: Traffic) -> str:
-    now = traffic.now()
+    now = traffic.now
     by_revision = (
         f"{observer.version_of(rate.revision)} {rate.answers:.1f}/s "
         f"({rate.errors:.1f} errors/s, {rate.nulls:.0%} null)"
         for rate in traffic.rates()
-        if rate.answers
     )
     return f"{now.sent} sent, {now.failures} failed; {', '.join(by_revision)}"

@@ -9,6 +9,7 @@ from demo.report import Facts, restarts
 from demo.screen import Screen
 from demo.stage import NAMESPACE, Stage
 from demo.traffic import Traffic, router_url
+from modeldeploy.cli.look import Ended, Look
 
 READY_SECONDS = 240.0
 ROLLOUT_SECONDS = 420.0
@@ -31,8 +32,6 @@ class Story:
     def __init__(self, stage: Stage, case: Case, rate: float, screen: Screen) -> None:
         self.facts = Facts(case)
         self._stage, self._case, self._rate, self._screen = stage, case, rate, screen
-        self._observer: Observer | None = None
-        self._traffic: Traffic | None = None
 
     def play(self) -> None:
         """Show it all; what was recorded stands in `facts` afterwards, whatever happened.
@@ -41,83 +40,83 @@ class Story:
             Missed: Something did not happen in time.
             ClusterError: The cluster refused something.
         """
+        screen = self._screen
         try:
             self._play()
         finally:
-            if self._traffic:
-                self.facts.load = self._traffic.stop()
-            if self._observer:
-                self.facts.seen = self._observer.seen()
-                self._observer.stop()
+            screen.end()
+            if screen.traffic:
+                self.facts.load = screen.traffic.stop()
+            if screen.observer:
+                self.facts.seen = screen.observer.seen()
+                screen.observer.stop()
 
     def _play(self) -> None:
         screen, case = self._screen, self._case
         screen.zero = time.time()
-        screen.act(f"{FIRST} is applied: the first deployment")
-        observer = self._apply(FIRST)
-        self._until(lambda: _is_ready(observer), f"{FIRST} being Ready", READY_SECONDS)
+        screen.act(f"{FIRST} is applied: the first deployment, then {self._rate:g} requests a second")
+        self._apply(FIRST)
+        screen.observer = Observer(self._stage.cluster.kubeconfig, NAMESPACE, NAME)
+        screen.wait(self._is_ready, awaited=f"{FIRST} being Ready", timeout=READY_SECONDS)
         with router_url(self._stage) as url:
-            self._traffic = Traffic(url, self._rate)
-            self._traffic.start()
+            screen.traffic = Traffic(url, self._rate)
+            screen.traffic.start()
             self.facts.loaded_at = time.time()
-            screen.act(f"{self._rate:g} requests a second go through the router")
-            screen.linger(observer, self._traffic, WARM)
+            screen.linger(WARM)
 
             screen.act(f"{case.version} is applied: it {case.fault}")
             self._apply(case.version)
-            self._until(lambda: _has_ended(observer, case.version), f"the rollback of {case.version}")
-            screen.linger(observer, self._traffic, AFTER)
-            self._find_first_bad(observer)
+            self._wait(lambda: self._ended(case.version) is not None, f"the rollback of {case.version}")
+            screen.linger(AFTER)
+            self._find_first_bad()
 
             screen.act(f"{BETTER} is applied: a better model")
             self._apply(BETTER)
-            self._promote(observer)
-            screen.linger(observer, self._traffic, AFTER)
-            self.facts.load = self._traffic.stop()
+            self._promote()
+            screen.linger(AFTER)
+            self.facts.load = screen.traffic.stop()
 
-    def _apply(self, version: str) -> Observer:
+    def _apply(self, version: str) -> None:
         self.facts.applied[version] = time.time()
         self._stage.apply(manifest(version, self._stage.images[f"digits:{version}"]))
-        if self._observer is None:
-            self._observer = Observer(self._stage.cluster.kubeconfig, NAMESPACE, NAME)
-        return self._observer
 
-    def _until(self, so: Callable[[], bool], awaited: str, timeout: float = ROLLOUT_SECONDS) -> None:
-        assert self._observer is not None  # noqa: S101 - every act begins with an apply
-        self._screen.follow(self._observer, so, awaited=awaited, timeout=timeout, traffic=self._traffic)
+    def _wait(self, until: Callable[[], bool], awaited: str) -> None:
+        self._screen.wait(until, awaited=awaited, timeout=ROLLOUT_SECONDS)
 
-    def _find_first_bad(self, observer: Observer) -> None:
-        ended = observer.look.ended(self._case.version) if observer.look else None
-        if ended is None:
-            return
-        of = f'namespace="{NAMESPACE}",modeldeploy_name="{NAME}",modeldeploy_revision="{ended.revision}"'
-        series = self._stage.prometheus(f"{{{self._case.selector},{of}}}[15m]")
-        self.facts.first_bad = self._case.first_bad(series)
+    def _find_first_bad(self) -> None:
+        ended = self._ended(self._case.version)
+        if ended is not None:
+            of = f'namespace="{NAMESPACE}",modeldeploy_name="{NAME}",modeldeploy_revision="{ended.revision}"'
+            series = self._stage.prometheus(f"{{{self._case.selector},{of}}}[15m]")
+            self.facts.first_bad = self._case.first_bad(series)
 
-    def _promote(self, observer: Observer) -> None:
+    def _promote(self) -> None:
         """Promotion must start no pod anew: the candidate's are compared before and after."""
-        self._until(lambda: _has_weight(observer, BETTER), f"the first step of {BETTER}")
-        candidate = observer.look.candidate if observer.look else None
+        self._wait(self._has_begun, f"the first step of {BETTER}")
+        candidate = self._look.candidate if self._look else None
         before = self._stage.pods(candidate.revision) if candidate else {}
-        self._until(
-            lambda: _has_ended(observer, BETTER) and _is_ready(observer), f"the promotion of {BETTER}"
-        )
+        self._wait(lambda: self._is_promoted() or self._has_failed(), f"the promotion of {BETTER}")
         if candidate and before:
             self.facts.restarted = restarts(before, self._stage.pods(candidate.revision))
 
+    @property
+    def _look(self) -> Look | None:
+        return self._screen.observer.look if self._screen.observer else None
 
-def _is_ready(observer: Observer) -> bool:
-    return observer.look is not None and observer.look.ready
+    def _ended(self, version: str) -> Ended | None:
+        return self._look.ended(version) if self._look else None
 
+    def _is_ready(self) -> bool:
+        return self._look is not None and self._look.ready
 
-def _has_ended(observer: Observer, version: str) -> bool:
-    return observer.look is not None and observer.look.ended(version) is not None
+    def _has_begun(self) -> bool:
+        candidate = self._look.candidate if self._look else None
+        is_on_trial = candidate is not None and candidate.version == BETTER and candidate.weight > 0
+        return is_on_trial or self._ended(BETTER) is not None
 
+    def _is_promoted(self) -> bool:
+        return self._ended(BETTER) is not None and self._is_ready()
 
-def _has_weight(observer: Observer, version: str) -> bool:
-    look = observer.look
-    if look is None:
-        return False
-    candidate = look.candidate
-    is_on_trial = candidate is not None and candidate.version == version and candidate.weight > 0
-    return is_on_trial or look.ended(version) is not None
+    def _has_failed(self) -> bool:
+        ended = self._ended(BETTER)
+        return ended is not None and ended.outcome != "Promoted"

@@ -38,6 +38,21 @@ class Rate:
     nulls: float
 
 
+def rates(first: Snapshot, last: Snapshot) -> list[Rate]:
+    """What each revision did between two snapshots; those that answered nothing are left out."""
+    span = last.at - first.at
+    images = last.outputs / last.ok if last.ok else 1.0
+    found = []
+    for revision, seen in last.revisions.items():
+        before = first.revisions.get(revision, RevisionSeen())
+        answers, good = seen.answers - before.answers, seen.ok - before.ok
+        if answers:
+            # The load counts outputs as a whole only; each revision gets as many per request.
+            nulls = min(1.0, (seen.nulls - before.nulls) / (images * good)) if good else 0.0
+            found.append(Rate(revision, answers / span, (seen.errors - before.errors) / span, nulls))
+    return found
+
+
 class Traffic:
     """A steady load with a memory of the last seconds.
 
@@ -53,33 +68,23 @@ class Traffic:
     def start(self) -> None:
         """Begin to send."""
         self._load.start()
+        self.look()
 
-    def now(self) -> Snapshot:
-        """The counts now."""
+    def look(self) -> None:
+        """Note the counts; call this a few times a second."""
         snapshot = self._load.snapshot()
         self._recent.append(snapshot)
         while snapshot.at - self._recent[0].at > SPAN:
             self._recent.popleft()
-        return snapshot
+
+    @property
+    def now(self) -> Snapshot:
+        """The counts at the last look."""
+        return self._recent[-1]
 
     def rates(self) -> list[Rate]:
-        """What each revision does now, by calls of `now` over the last seconds."""
-        first, last = self._recent[0], self._recent[-1]
-        span = last.at - first.at
-        if span <= 0:
-            return []
-        images = last.outputs / last.ok if last.ok else 1.0
-        nothing = RevisionSeen()
-        rates = []
-        for revision, seen in last.revisions.items():
-            before = first.revisions.get(revision, nothing)
-            answers = seen.answers - before.answers
-            outputs = images * (seen.ok - before.ok)
-            nulls = (seen.nulls - before.nulls) / outputs if outputs else 0.0
-            rates.append(
-                Rate(revision, answers / span, (seen.errors - before.errors) / span, min(1.0, nulls))
-            )
-        return rates
+        """What each revision that answers does now, taken over the last seconds."""
+        return rates(self._recent[0], self._recent[-1])
 
     def stop(self) -> Snapshot:
         """Send no more, wait for the last answers and count."""

@@ -60,7 +60,7 @@ class Process:
             self._cache,
             handlers.WATCHED,
             settings.watch_namespaces,
-            dropped=lambda obj: self._wakes.concerns(obj),
+            dropped=self._dropped,
         )
         self._wakes = Wakes(self._cache, self._lister, self._routes, self._engine.wake)
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
@@ -103,7 +103,7 @@ class Process:
         await self._end(watching)
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Watch once everything could be listed: the framework would never look again for a kind that isn't there."""
+        """Watch once everything could be listed: a kind that is missing then would never be looked for again."""
         await self._list_all()
         registry = kopf.OperatorRegistry()
         handlers.register(registry, self._wakes.feed)
@@ -154,6 +154,10 @@ class Process:
     async def _connect_for_lease(self) -> Kube:
         return Kube(await api_client(), timeout=ELECTION_TIMEOUT)
 
+    def _dropped(self, obj: Mapping[str, Any]) -> None:
+        """A list found an object gone whose end no watch told."""
+        self._wakes.concerns(obj)
+
     def _gained(self) -> None:
         self._wakes.all_of()
         self._engine.open()
@@ -163,7 +167,7 @@ class Process:
         self._judge.forget_all()
 
     def _refused(self, nack: Nack) -> None:
-        """A router keeps what it has when it refuses a configuration; people should know why nothing moves."""
+        """A router that refuses a configuration keeps what it has; people should know why nothing moves."""
         if not self._lease.is_leader():
             return
         for obj in self._cache.objects("ModelDeployment", nack.namespace):

@@ -28,7 +28,9 @@ PACKAGES = "python3,python3-venv,ca-certificates"
 def buildah(*words: str | Path) -> str:
     """Run buildah on a storage of our own."""
     storage = cache_root() / "buildah"
-    places = ["--root", storage, "--runroot", "/run/modeldeploy-buildah", "--storage-driver", "overlay"]
+    # on a file system that a restart empties: what is in it says which layers are mounted now
+    passing = f"/run/modeldeploy-buildah-{digest([str(storage)])}"
+    places = ["--root", storage, "--runroot", passing, "--storage-driver", "overlay"]
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     return run(["buildah", *places, *words], env={"PATH": path})
 

@@ -32,7 +32,7 @@ def read_spec(obj: Mapping[str, Any]) -> Request:
 
 
 def read_status(obj: Mapping[str, Any]) -> ModelDeploymentStatus:
-    """The status of an object; an empty one if it can't be understood, which is then rebuilt from the children."""
+    """The status of an object; empty if it can't be understood, and then rebuilt from the children."""
     try:
         return ModelDeploymentStatus.model_validate(obj.get("status") or {})
     except ValidationError:

@@ -1,7 +1,7 @@
 """Looks at the metrics at every tick, in the background: a slow metrics store delays nothing else.
 
-While nothing is on trial a look that changes no verdict wakes nobody, so a healthy object costs its share of the
-questions and no reconcile.
+While nothing is on trial a look that changes no verdict wakes nobody, so a healthy object costs its share of
+the questions and no reconcile.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class _Watch:
         of: The object.
         spec: Its metrics, as of the last reconcile.
         roles: Who is on trial, as of the last reconcile.
-        since: When the evidence begins, in seconds since 1970; infinity when it is missing and must be rebuilt.
+        since: When the evidence begins, in seconds since 1970; infinity when it must be rebuilt.
         evidence: As of the last look.
         told: The verdicts that the last reconcile saw.
     """

@@ -1,6 +1,7 @@
 """The routers of a namespace: their objects, and what they really serve."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class RouterReconciler:
             self._settled.pop(namespace, None)
             return None
         wanted = router(namespace, owners, self._settings)
-        try:
+        with contextlib.suppress(Terminating):
             await self._applier.carry_out(
                 wanted,
                 self._old_configurations(namespace, wanted),
@@ -54,8 +55,6 @@ class RouterReconciler:
                 is_ours=_is_ours,
                 settled=self._settled.setdefault(namespace, {}),
             )
-        except Terminating:
-            pass
         return None
 
     def _old_configurations(self, namespace: str, wanted: list[dict[str, Any]]) -> list[Object]:

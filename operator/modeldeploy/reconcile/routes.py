@@ -1,7 +1,7 @@
 """The routers' route tables, from the statuses and the endpoints; on every replica, whoever leads.
 
-Weights come from status alone. So a status write is the moment at which traffic changes, for this replica as for
-the others, and after a restart the routers are told what they know already.
+Weights come from status alone. So a status write is the moment at which traffic changes, for this replica as
+for the others, and after a restart the routers are told what they know already.
 """
 
 import asyncio

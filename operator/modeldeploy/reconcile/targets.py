@@ -1,8 +1,8 @@
 """What there is to scrape, for Prometheus' HTTP service discovery.
 
-The small Prometheus of the chart finds its targets here, so it needs no rights in the cluster, and its series carry
-the labels that the judgement asks by. A Prometheus with a discovery of its own puts the same labels on (the chart
-prints how).
+The small Prometheus of the chart finds its targets here, so it needs no rights in the cluster, and its series
+carry the labels that the judgement asks by. A Prometheus with a discovery of its own puts the same labels on
+(the chart prints how).
 """
 
 from collections.abc import Iterable, Mapping

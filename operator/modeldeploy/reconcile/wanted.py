@@ -50,7 +50,7 @@ def unwanted_objects(
     decision: Decision,
     present: Mapping[Key, Object],
 ) -> list[Object]:
-    """The objects of retired revisions, autoscalers that are no longer asked for, and records beyond the limit."""
+    """The objects of retired revisions, autoscalers not asked for any more, and records beyond the limit."""
     autoscaled = is_autoscaled(spec.server.replicas)
     gone = [
         obj

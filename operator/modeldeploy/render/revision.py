@@ -44,7 +44,7 @@ def objects(owner: Owner, revision: Revision, server: Server, *, handed_over: bo
         revision: The revision.
         server: Its server, with today's replicas.
         handed_over: The Deployment exists, so that an autoscaler, where there is one, has its replicas to
-            choose. A new Deployment starts with the minimum instead of waiting for the autoscaler's first look.
+            choose. A new Deployment starts with the minimum instead of waiting for the autoscaler.
     """
     autoscaled = is_autoscaled(server.replicas) and handed_over
     parts = [

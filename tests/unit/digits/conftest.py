@@ -7,11 +7,11 @@ from pathlib import Path
 import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from digits.dataset import Dataset, split
 from digits.model import DigitsModel
 from digits.train import RECIPES, train
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
 from unit.digits.processes import AlwaysSeven, Serve, ServerProcess
 
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+
 from digits.drain import Drain
 from digits.load_requests import body
-
 from unit.digits.processes import BLANK, INFER, Serve, ServerProcess
 
 pytestmark = pytest.mark.unit

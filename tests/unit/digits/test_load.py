@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from digits.load import Load, main
 from digits.load_requests import check_answer
 from digits.load_stats import Latencies, RevisionSeen, Snapshot, Tally
-
 from unit.digits.processes import ServerProcess
 
 pytestmark = pytest.mark.unit

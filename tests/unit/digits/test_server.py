@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from digits.dataset import Dataset, brightness
 from digits.drain import Drain
 from digits.model import DigitsModel
 from digits.server import MAX_BODY_BYTES, DigitsApp
-from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.unit
 

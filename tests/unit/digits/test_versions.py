@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+
 from digits import oip
 from digits.dataset import Dataset, brightness
 from digits.model import SLOW_SECONDS, DigitsModel
 from digits.train import RECIPES, evaluate, train
-
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 
 pytestmark = pytest.mark.unit

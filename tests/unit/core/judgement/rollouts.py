@@ -1,6 +1,6 @@
 """Many simulated rollouts through the statistics alone: no counters, no words, numbers drawn by numpy.
 
-`python tests/unit/core/judgement/rollouts.py 2000` prints error rates and detection times.
+`PYTHONPATH=operator:tests python -m unit.core.judgement.rollouts 2000` prints error rates and detection times.
 """
 
 import statistics
@@ -16,6 +16,7 @@ from modeldeploy.core.judgement.plan import Plan, plan
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Judged, Track
 from modeldeploy.core.judgement.weigh import Look, weigh
+from unit.core.judgement.simulation import detection, no_worse
 
 Draw = Callable[[float], float]
 """A rate by time in seconds since the rollout began."""
@@ -211,6 +212,9 @@ WORSE: dict[str, tuple[Rollout, float]] = {
 
 
 def main(runs: int) -> None:
+    found = [detection(no_worse(seed), 3600.0) for seed in range(runs)]
+    wrong = sum(at is not None for at in found)
+    print(f"no worse, seven metrics with clumps, cycle, ramp, restarts, misses: {wrong} of {runs} blamed")
     for name, rollout in SAME.items():
         share = blamed_share(rollout, runs, 1)
         print(

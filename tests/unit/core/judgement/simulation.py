@@ -132,7 +132,8 @@ class World:
     candidate_rates: Callable[[float], Rates] = field(default=lambda _: Rates())
     load: Callable[[float], tuple[float, float]] = field(default=lambda _: (180.0, 20.0))
     history: float = 600.0
-    has_stable: bool = True
+    missed: float = 0.0
+    restarts: float = 0.0
 
     def __post_init__(self) -> None:
         self.source = np.random.default_rng(self.seed)
@@ -144,8 +145,13 @@ class World:
         for query in queries:
             if query.family is None:
                 continue
-            rows = (*self.stable.rows(STABLE, query.family), *self.candidate.rows(CANDIDATE, query.family))
-            found[query] = Counters(rows) if rows else NoData()
+            rows = [
+                row
+                for name, revision in ((STABLE, self.stable), (CANDIDATE, self.candidate))
+                if self.source.random() >= self.missed
+                for row in revision.rows(name, query.family)
+            ]
+            found[query] = Counters(tuple(rows)) if rows else NoData()
         return found
 
     def look(self, at: float, roles: Roles) -> None:
@@ -162,8 +168,7 @@ class World:
 
     def run(self, seconds: float) -> Iterator[tuple[float, tuple[Assessment, ...]]]:
         """A rollout from time 0 on, after `history` seconds of stable alone; one item per look."""
-        stable = STABLE if self.has_stable else None
-        before = Roles(stable)
+        before = Roles(STABLE)
         at = -self.history
         self.stable.serve(0, self.stable_rates(at))
         while at < 0.0:
@@ -171,7 +176,7 @@ class World:
             self._serve(self.stable, load, self.stable_rates(at))
             self.look(at, before)
             at += self.interval
-        roles = Roles(stable, CANDIDATE, START, START)
+        roles = Roles(STABLE, CANDIDATE, START, START)
         self.candidate.serve(0, self.candidate_rates(0.0))
         self.look(0.0, roles)
         at = self.interval
@@ -188,6 +193,8 @@ class World:
             at += self.interval
 
     def _serve(self, revision: Revision, load: float, rates: Rates) -> None:
+        if self.source.random() < self.restarts:
+            revision.counts = dict.fromkeys(revision.counts, 0.0)
         requests = int(self.source.poisson(load * self.interval))
         if requests:
             revision.serve(requests, rates)
@@ -206,3 +213,34 @@ def blamed(assessments: tuple[Assessment, ...], *names: str) -> list[str]:
 def detection(world: World, seconds: float, *names: str) -> float | None:
     """Seconds until the candidate is blamed; None if it isn't within `seconds`."""
     return next((at for at, assessments in world.run(seconds) if blamed(assessments, *names)), None)
+
+
+def no_worse(seed: int, seconds: float = 3600.0) -> World:
+    """A candidate as good as stable, near its bounds, and all that usually goes wrong around it.
+
+    Events come in clumps of 3, their rates follow a daily cycle, weights rise 5, 20, 50%, one scrape in 50 is
+    missed and one look in 200 finds a container restarted.
+    """
+    source = np.random.default_rng(seed)
+    phase, clump = source.random(), int(source.choice([1, 3]))
+
+    def rates(at: float) -> Rates:
+        swing = 1.0 + 0.3 * np.sin(2 * np.pi * (at / 86400 + phase))
+        return Rates(0.006 * swing, 0.035 * swing, 0.035 * swing, 0.012 * swing, clump)
+
+    def load(at: float) -> tuple[float, float]:
+        weight = 0.05 if at < seconds / 3 else 0.2 if at < 2 * seconds / 3 else 0.5
+        total = 200.0 * (1.0 + 0.5 * np.sin(2 * np.pi * (at / 86400 + phase)))
+        return total * (1.0 - weight), total * weight
+
+    return World(
+        make_spec(*SEVEN, interval="10s"),
+        seed,
+        10.0,
+        rates,
+        rates,
+        load,
+        history=1800.0,
+        missed=0.02,
+        restarts=0.005,
+    )
