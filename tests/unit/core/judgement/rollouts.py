@@ -1,6 +1,6 @@
 """Many simulated rollouts through the statistics alone: no counters, no words, numbers drawn by numpy.
 
-`PYTHONPATH=operator:tests python -m unit.core.judgement.rollouts 2000` prints error rates and detection times.
+`PYTHONPATH=operator:tests python -m unit.core.judgement.rollouts 2000` prints error rates and times.
 """
 
 import statistics
