@@ -235,7 +235,11 @@ class Engine(Generic[K]):
         failures = self._failed.get(key, 0) + 1
         self._failed[key] = failures
         delay = max(self._backoff.delay(failures, self._dice), getattr(error, "retry_after", None) or 0.0)
-        logger.warning("%s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
+        # An error that knows of retries was foreseen: its message says all there is to say.
+        unforeseen = None if hasattr(error, "retry_after") else error
+        logger.warning(
+            "%s failed (%d in a row), again in %.1f s: %s", key, failures, delay, error, exc_info=unforeseen
+        )
         return self._clock.monotonic() + delay
 
     def _ring(self) -> None:

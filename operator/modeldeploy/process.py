@@ -6,6 +6,7 @@ Watches, the cache and the routers' configuration run on every replica; only act
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -29,7 +30,8 @@ from modeldeploy.adapters.xds.tokens import TokenAuthenticator
 from modeldeploy.engine import Engine
 from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
-from modeldeploy.reconcile.routers import RouterProbe, RouterReconciler
+from modeldeploy.reconcile.probe import RouterProbe
+from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.targets import targets
 from modeldeploy.reconcile.wakes import Key, Wakes
@@ -66,16 +68,19 @@ class Process:
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
         self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
         self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
+        self._routers = RouterReconciler(
+            kube, self._cache, router_settings(settings), clock, self._wakes.all_of
+        )
         self._deployments = DeploymentReconciler(
             kube,
             self._cache,
             self._routes,
+            self._routers,
             RouterProbe(self._cache, session),
             self._judge,
             self._recorder,
             clock,
         )
-        self._routers = RouterReconciler(kube, self._cache, router_settings(settings))
         self._lease = Lease(
             self._connect_for_lease,
             namespace=settings.namespace,
@@ -103,7 +108,7 @@ class Process:
         await self._end(watching)
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Watch once everything could be listed: a kind that is missing then would never be looked for again."""
+        """Watch once everything could be listed: a kind missing then would never be looked for again."""
         await self._list_all()
         registry = kopf.OperatorRegistry()
         handlers.register(registry, self._wakes.feed)

@@ -6,6 +6,7 @@ first time, and an object with another owner stays as it is.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from datetime import timedelta
 from typing import Any
 
 from modeldeploy.adapters.kube.cache import Cache
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
 
+CONFLICT_PAUSE = timedelta(seconds=3)
+"""Until an object in the way is looked for again: nothing tells us that it is gone."""
+
 
 class NameTaken(Exception):  # noqa: N818 - a finding, not a fault
     """An object that isn't ours has the name that one of ours needs.
@@ -30,8 +34,8 @@ class NameTaken(Exception):  # noqa: N818 - a finding, not a fault
     def __init__(self, obj: Object) -> None:
         kind, name = key(obj)
         self.message = (
-            f"{kind} {name} exists and does not belong to this ModelDeployment; it is left alone. "
-            f"Delete or rename it, or give the ModelDeployment another name"
+            f"{kind} {name} is in the way: it exists, is not modeldeploy's and is left alone. "
+            f"Delete or rename it"
         )
         super().__init__(self.message)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,12 +19,13 @@ from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
-from modeldeploy.core.snapshot import Revision, Snapshot, Target
-from modeldeploy.reconcile.apply import Applier, NameTaken
+from modeldeploy.core.snapshot import Observed, Revision, Snapshot, Target
+from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.judge import Finding, Judge
 from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports
-from modeldeploy.reconcile.routers import RouterProbe
+from modeldeploy.reconcile.probe import RouterProbe
+from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.wanted import handovers, unwanted_objects, wanted_objects
 from modeldeploy.render.meta import Owner, is_owned
@@ -36,8 +38,6 @@ Object = Mapping[str, Any]
 
 SOON = timedelta(milliseconds=50)
 """Until the routers are asked again what they serve."""
-CONFLICT_PAUSE = timedelta(seconds=3)
-"""Until an object in the way is looked for again: nothing tells us that it is gone."""
 
 
 class DeploymentReconciler:
@@ -47,6 +47,7 @@ class DeploymentReconciler:
         kube: The API server.
         cache: What was last seen of it.
         routes: Told of every status that was written.
+        routers: Knows what keeps a namespace's router from being made.
         probe: Asks routers what they serve.
         judge: Looks at the metrics.
         recorder: Tells people.
@@ -58,6 +59,7 @@ class DeploymentReconciler:
         kube: Kube,
         cache: Cache,
         routes: Routes,
+        routers: RouterReconciler,
         probe: RouterProbe,
         judge: Judge,
         recorder: Recorder,
@@ -66,6 +68,7 @@ class DeploymentReconciler:
         self._kube = kube
         self._cache = cache
         self._routes = routes
+        self._routers = routers
         self._probe = probe
         self._judge = judge
         self._recorder = recorder
@@ -114,6 +117,7 @@ class DeploymentReconciler:
     ) -> Snapshot:
         status, now = read_status(obj), self._clock.now()
         invalid = request.invalid or self._judge.complaint(request.spec)
+        seen = observe(self._cache, of, known, target.revision if target else None, memory)
         finding = self._judge.look(of, request.spec, status, now) if request.spec else Finding()
         return Snapshot(
             generation=obj["metadata"]["generation"],
@@ -121,11 +125,17 @@ class DeploymentReconciler:
             invalid=invalid,
             target=target,
             status=status,
-            observed=observe(self._cache, of, known, target.revision if target else None, memory),
+            observed=self._with_router_trouble(of, seen),
             assessments=finding.assessments,
             answered=finding.answered,
             now=now,
         )
+
+    def _with_router_trouble(self, of: Owner, seen: Observed) -> Observed:
+        trouble = self._routers.problem(of.namespace)
+        if isinstance(trouble, NameTaken):
+            return replace(seen, conflict=seen.conflict or trouble.message)
+        return replace(seen, failure=seen.failure or trouble.message) if trouble else seen
 
     async def _target(
         self,

@@ -1,40 +1,52 @@
-"""The routers of a namespace: their objects, and what they really serve."""
+"""The routers of a namespace, which all its ModelDeployments own together."""
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-import aiohttp
-
+from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
-from modeldeploy.adapters.kube.errors import Terminating
+from modeldeploy.adapters.kube.errors import Forbidden, Invalid, KubeError, Terminating
 from modeldeploy.core.naming import COMPONENT, MANAGED_BY
 from modeldeploy.core.plan import Key
-from modeldeploy.reconcile.apply import Applier
-from modeldeploy.reconcile.observe import owner, ready_routers
-from modeldeploy.render.traffic.model import GENERATION_HOST
+from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
+from modeldeploy.reconcile.observe import owner
 from modeldeploy.render.traffic.router_objects import NAME, RouterSettings, router
-
-logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
 
-ANSWER_SECONDS = 1.0
-
 
 class RouterReconciler:
-    """Keeps each namespace's router, which all its ModelDeployments own together."""
+    """Keeps each namespace's router.
 
-    def __init__(self, kube: Kube, cache: Cache, settings: RouterSettings) -> None:
+    Args:
+        kube: The API server.
+        cache: What was last seen of it.
+        settings: The installation's.
+        clock: The time.
+        troubled: Told of a namespace whose `problem` has changed.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        cache: Cache,
+        settings: RouterSettings,
+        clock: Clock,
+        troubled: Callable[[str], None],
+    ) -> None:
         self._cache = cache
         self._applier = Applier(kube, cache)
         self._settings = settings
+        self._clock = clock
+        self._troubled = troubled
         self._settled: dict[str, dict[Key, str]] = {}
+        self._problems: dict[str, NameTaken | KubeError] = {}
+
+    def problem(self, namespace: str) -> NameTaken | KubeError | None:
+        """Why the namespace's router can't be made; None while nothing is in the way."""
+        return self._problems.get(namespace)
 
     async def reconcile(self, namespace: str) -> datetime | None:
         """One look. With the namespace's last ModelDeployment the garbage collector takes the router."""
@@ -45,9 +57,10 @@ class RouterReconciler:
         ]
         if not owners:
             self._settled.pop(namespace, None)
+            self._problems.pop(namespace, None)
             return None
         wanted = router(namespace, owners, self._settings)
-        with contextlib.suppress(Terminating):
+        try:
             await self._applier.carry_out(
                 wanted,
                 self._old_configurations(namespace, wanted),
@@ -55,7 +68,23 @@ class RouterReconciler:
                 is_ours=_is_ours,
                 settled=self._settled.setdefault(namespace, {}),
             )
+        except Terminating:
+            return None
+        except NameTaken as taken:
+            self._note(namespace, taken)
+            return self._clock.now() + CONFLICT_PAUSE
+        except (Invalid, Forbidden) as error:
+            self._note(namespace, error)
+            raise
+        self._note(namespace, None)
         return None
+
+    def _note(self, namespace: str, problem: NameTaken | KubeError | None) -> None:
+        before = self._problems.pop(namespace, None)
+        if problem:
+            self._problems[namespace] = problem
+        if (before and before.message) != (problem and problem.message):
+            self._troubled(namespace)
 
     def _old_configurations(self, namespace: str, wanted: list[dict[str, Any]]) -> list[Object]:
         """Configurations that no pod mounts any more: the Deployment has rolled to the present one."""
@@ -68,74 +97,6 @@ class RouterReconciler:
             for found in self._cache.objects("ConfigMap", namespace)
             if _is_ours(found) and found["metadata"]["name"] not in names
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class Learnt:
-    """What routers told.
-
-    Attributes:
-        changed: Something that wasn't known before.
-        behind: A router doesn't serve the wanted generation yet.
-    """
-
-    changed: bool
-    behind: bool
-
-
-class RouterProbe:
-    """Asks routers, at the listener that clients use, which traffic generation they serve.
-
-    Args:
-        cache: Knows the pods.
-        session: An HTTP client.
-    """
-
-    def __init__(self, cache: Cache, session: aiohttp.ClientSession) -> None:
-        self._cache = cache
-        self._session = session
-
-    async def ask(
-        self, namespace: str, port: int, generation: int, serving: MutableMapping[str, int]
-    ) -> Learnt:
-        """Ask every ready router that isn't known to serve the generation.
-
-        Args:
-            namespace: The routers' namespace.
-            port: The object's listener.
-            generation: What they should serve.
-            serving: By pod UID: what they were seen to serve; brought up to date.
-        """
-        pods = {
-            pod["metadata"]["uid"]: pod["status"].get("podIP")
-            for pod in ready_routers(self._cache, namespace)
-        }
-        before = dict(serving)
-        for gone in serving.keys() - pods.keys():
-            del serving[gone]
-        late = [uid for uid in pods if serving.get(uid, -1) < generation]
-        for uid, answer in zip(
-            late, await asyncio.gather(*(self._one(pods[uid], port) for uid in late)), strict=True
-        ):
-            if answer is not None:
-                serving[uid] = answer
-        return Learnt(
-            changed=before != serving, behind=any(serving.get(uid, -1) < generation for uid in pods)
-        )
-
-    async def _one(self, address: str | None, port: int) -> int | None:
-        if not address:
-            return None
-        host = f"[{address}]" if ":" in address else address
-        try:
-            async with self._session.get(
-                f"http://{host}:{port}/",
-                headers={"Host": GENERATION_HOST},
-                timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
-            ) as response:
-                return int(await response.text()) if response.ok else None
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return None
 
 
 def _is_ours(obj: Object) -> bool:
