@@ -1,0 +1,61 @@
+"""One installation of the chart for all end-to-end tests, and a namespace for each test or module."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cluster import Cluster, ClusterError, UnavailableError, ensure
+from cluster.record import CONTROL_PLANE, GIVEN
+from e2e.reach import kubectl_proxy
+from e2e.support import CRD, IMAGES, SYSTEM, Installation, Place
+
+KEEP = "MODELDEPLOY_KEEP"
+"""Set it to leave cluster and release as they are after the tests, for the next run or a look around."""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that runs pods; without one every test here is skipped."""
+    try:
+        found = ensure("node", images=IMAGES)
+    except UnavailableError as error:
+        pytest.skip(f"e2e needs a cluster that runs pods: {error}")
+    if found.flavour == CONTROL_PLANE:
+        pytest.skip(f"e2e needs a cluster that runs pods; {found.name} is a control plane alone")
+    yield found
+    if found.started and not os.environ.get(KEEP):
+        found.down()
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The chart with a Prometheus of its own."""
+    images = cluster.build_and_load(IMAGES)
+    with kubectl_proxy(cluster, tmp_path_factory.mktemp("proxy")) as api:
+        found = Installation(cluster, api, images)
+        _refuse_rivals(found)
+        defined = cluster.run_kubectl("get", "crd", CRD, "--ignore-not-found", "--output=name").strip()
+        found.install()
+        yield found
+        if not os.environ.get(KEEP):
+            found.uninstall()
+            api.delete("Namespace", None, SYSTEM)
+            if not defined:  # else somebody's ModelDeployments may live by it
+                cluster.run_kubectl("delete", "crd", CRD)
+
+
+@pytest.fixture
+def place(installed: Installation) -> Iterator[Place]:
+    """A namespace of the test's own."""
+    with installed.place() as found:
+        yield found
+
+
+def _refuse_rivals(installed: Installation) -> None:
+    """Two operators must not look after the same objects, and nobody's own must be uninstalled."""
+    selector = "app.kubernetes.io/part-of=modeldeploy,app.kubernetes.io/component=operator"
+    for found in installed.api.list("Deployment", selector=selector):
+        where = found["metadata"]["namespace"]
+        if where != SYSTEM or installed.cluster.flavour == GIVEN:
+            raise ClusterError(f"there is a modeldeploy already, in namespace {where}: uninstall it first")
