@@ -7,6 +7,11 @@ from typing import Self
 HISTORY = 3600.0
 """Seconds over which the dispersion is remembered (time constant of an exponential decay)."""
 
+LARGEST = 5.0
+"""What it is taken for at most. Beyond, it is no clumps but a time when everything was different (a node that
+was busy starting pods), and to wait for many times the evidence for an hour would be worse than the rare
+false alarm."""
+
 ENOUGH_LOOKS = 8.0
 ENOUGH_EVENTS = 10.0
 
@@ -47,8 +52,8 @@ class Dispersion:
 
     @property
     def known(self) -> float | None:
-        """The dispersion, at least 1; None with too few looks or events to tell."""
+        """The dispersion, 1 to `LARGEST`; None with too few looks or events to tell."""
         if self.looks < ENOUGH_LOOKS or self.events < ENOUGH_EVENTS:
             return None
         mean = self.events / self.requests
-        return max(1.0, (self.squares / mean - self.events) / (self.looks - 1.0))
+        return min(LARGEST, max(1.0, (self.squares / mean - self.events) / (self.looks - 1.0)))

@@ -65,8 +65,8 @@ def of_ratio(
 def samples_needed(rate: float, bound: float, effects: tuple[float, ...], level: float) -> int | None:
     """Requests after which evidence against `bound` is expected to reach 1/`level`; None for never.
 
-    The e-value of a mixture is at least that of its best effect times the effect's weight, so this is the
-    smallest, over the effects, of log(effects/level) over the expected log likelihood ratio per request.
+    Found where the mean over the effects of exp(n·gain) crosses 1/`level`, gain being an effect's expected
+    log likelihood ratio per request; the e-value scatters around that.
 
     Args:
         rate: The true (or observed) rate, 0 to 1.
@@ -74,5 +74,15 @@ def samples_needed(rate: float, bound: float, effects: tuple[float, ...], level:
         effects: As in `of_rate`, with equal weights.
         level: 0.05 for a pass that a candidate beyond `bound` gets in at most 5%.
     """
-    gain = max(rate * hit + (1.0 - rate) * miss for hit, miss in _coefficients(bound, effects))
-    return math.ceil(math.log(len(effects) / level) / gain) if gain > 0.0 else None
+    gains = [rate * hit + (1.0 - rate) * miss for hit, miss in _coefficients(bound, effects)]
+    if max(gains) <= 0.0:
+        return None
+    target = len(effects) / level
+    low, high = 0, math.ceil(math.log(target) / max(gains))  # at `high` the best effect is enough by itself
+    while high - low > 1:
+        middle = (low + high) // 2
+        if sum(math.exp(middle * gain) for gain in gains) < target:
+            low = middle
+        else:
+            high = middle
+    return high
