@@ -1,120 +1,196 @@
-"""Reading Deployments and pods: how many are ready, and in one sentence why the others are not."""
+"""Reading Deployments and pods: how many are ready, and in one sentence why the others are not.
 
+A sentence says the same for as long as the cause is the same, whatever the kubelet is trying meanwhile: each
+new one is written to the object and told as news.
+"""
+
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldeploy.core.snapshot import Revision, Workload
 
 Object = Mapping[str, Any]
 
+CORRECT_IMAGE = "correct spec.server.image or add a pull secret"
+CORRECT_TEMPLATE = "correct spec.server.podTemplate"
 NEVER_STARTS = {
-    "ImagePullBackOff": "its image cannot be pulled",
-    "ErrImagePull": "its image cannot be pulled",
-    "ErrImageNeverPull": "its image is not on the node and imagePullPolicy is Never",
-    "InvalidImageName": "its image name is not valid",
-    "CreateContainerConfigError": "its container cannot be configured",
-    "CreateContainerError": "its container cannot be created",
-    "RunContainerError": "its container cannot be run",
+    "ErrImagePull": ("its image cannot be pulled", CORRECT_IMAGE),
+    "ImagePullBackOff": ("its image cannot be pulled", CORRECT_IMAGE),
+    "ErrImageNeverPull": (
+        "its image is not on the node and imagePullPolicy is Never",
+        "bring it there, or change spec.server.imagePullPolicy",
+    ),
+    "InvalidImageName": ("its image name is not valid", "correct spec.server.image"),
+    "CreateContainerConfigError": ("its container cannot be configured", CORRECT_TEMPLATE),
+    "CreateContainerError": ("its container cannot be created", CORRECT_TEMPLATE),
+    "RunContainerError": ("its container cannot be run", CORRECT_TEMPLATE),
 }
-"""Waiting reasons of containers that have never run, in words."""
+"""Waiting reasons of containers that have never run, in words, with the mend."""
 CRASH_LOOP = "CrashLoopBackOff"
+MANY = 2
+"""Restarts that make a habit."""
+ENDED_FROM_OUTSIDE = (0, 137, 143)
+"""Exit codes of what was told to end (SIGKILL, SIGTERM), as after a failed probe, or ended in peace."""
 LONGEST = 300
 """Characters of a foreign message that are passed on."""
+_REPEATED = re.compile(r'^Back-off pulling image "[^"]*": \w+: ')
+"""What the kubelet puts before the reason from the second try on."""
+_REFUSED_POD = re.compile(r'^pods "[^"]*" is forbidden: ')
+"""Names a pod that never was, another one at each try."""
+_PREEMPTION = re.compile(r"\.?\s(no new claims to deallocate|preemption:).*$", re.DOTALL)
+"""What the scheduler adds about pods that it won't evict."""
+
+
+class Problem(NamedTuple):
+    """What is wrong, what its owner can do about it, and whether it is beyond waiting for."""
+
+    text: str
+    mend: str
+    fatal: bool = False
 
 
 def workload(deployment: Object, pods: Iterable[Object], revision: Revision | None) -> Workload:
-    """A revision's Deployment and pods in a few numbers and at most one sentence."""
+    """A revision's Deployment and pods in a few numbers and at most one sentence.
+
+    Without a revision it is a router's: no field of the user's would mend it, so none is named.
+    """
     status = deployment.get("status") or {}
     wanted = int(deployment["spec"].get("replicas", 1))
     present = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    present.sort(key=_name)
     ready = min(int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0))
-    problem, fatal = (None, False) if ready >= wanted else _problem(status, present, revision)
+    problem = None if ready >= wanted else _problem(status, present, revision)
+    told = problem and (f"{problem.text}; {problem.mend}" if revision else problem.text)
     return Workload(
         wanted=wanted,
         ready=ready,
         settled=int(status.get("observedGeneration") or 0)
         >= int(deployment["metadata"].get("generation") or 0),
         restarts=sum(int(one.get("restartCount") or 0) for pod in present for one in _containers(pod)),
-        problem=problem,
-        fatal=fatal,
+        problem=told,
+        fatal=problem.fatal if problem else False,
+        awaiting=None if problem or ready >= wanted else _starting(present, revision),
     )
 
 
-def _problem(status: Object, pods: list[Object], revision: Revision | None) -> tuple[str | None, bool]:
-    """The first thing that is wrong, and whether it is beyond waiting for."""
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
-        found = _crash(pod) or _not_starting(pod)
+def _problem(status: Object, pods: list[Object], revision: Revision | None) -> Problem | None:
+    """The first thing that is wrong, the clearest cause first."""
+    for pod in pods:
+        found = _crash(pod, revision) or _not_starting(pod)
         if found:
             return found
     refused = _condition(status, "ReplicaFailure")
     if refused and refused.get("status") == "True":
-        return f"its pods are refused: {_short(refused.get('message'))}", False
+        why = _REFUSED_POD.sub("", _short(refused.get("message")))
+        return Problem(
+            f"its pods are refused: {why}", "change what spec.server asks for, or what is allowed here"
+        )
     for pod in pods:
         found = _unschedulable(pod) or _unready(pod, revision)
         if found:
             return found
-    return None, False
+    return None
 
 
-def _crash(pod: Object) -> tuple[str, bool] | None:
+def _crash(pod: Object, revision: Revision | None) -> Problem | None:
+    for one in _containers(pod):
+        if one.get("ready"):
+            continue
+        state, restarts = one.get("state") or {}, int(one.get("restartCount") or 0)
+        loops = (state.get("waiting") or {}).get("reason") == CRASH_LOOP
+        last = state.get("terminated") or (one.get("lastState") or {}).get("terminated") or {}
+        failed = bool(last) and not _was_told_to_end(last)
+        if not (loops or failed):
+            continue
+        often = " again and again" if loops or restarts >= MANY else ""
+        what = f"container {one['name']} of pod {_name(pod)}"
+        log = f"see kubectl logs {_name(pod)} -c {one['name']} --previous"
+        code = f"exit code {last.get('exitCode')}" + (f", {last['reason']}" if last.get("reason") else "")
+        if failed or not last:
+            return Problem(
+                f"{what} crashes{often} ({code})" if last else f"{what} crashes{often}", log, loops
+            )
+        if last.get("exitCode") == 0:
+            return Problem(f"{what} ends{often} though nothing failed; a server has to go on", log, loops)
+        return Problem(f"{what} is restarted{often}: it {_fails_probe(revision, one)}", log, loops)
+    return None
+
+
+def _was_told_to_end(last: Object) -> bool:
+    return last.get("exitCode") in ENDED_FROM_OUTSIDE and last.get("reason") != "OOMKilled"
+
+
+def _not_starting(pod: Object) -> Problem | None:
     for one in _containers(pod):
         waiting = (one.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") == CRASH_LOOP:
-            last = (one.get("lastState") or {}).get("terminated") or {}
-            why = f"exit code {last.get('exitCode')}" + (f", {last['reason']}" if last.get("reason") else "")
-            return (
-                f"container {one['name']} of pod {_name(pod)} crashes again and again ({why}); see its log",
-                True,
+        words, mend = NEVER_STARTS.get(str(waiting.get("reason")), ("", ""))
+        if words:
+            why = _REPEATED.sub("", _short(waiting.get("message")))
+            return Problem(f"pod {_name(pod)}: {words}" + (f" ({why})" if why else ""), mend)
+    return None
+
+
+def _unschedulable(pod: Object) -> Problem | None:
+    scheduled = _condition(pod.get("status") or {}, "PodScheduled")
+    if scheduled and scheduled.get("status") == "False":
+        why = _PREEMPTION.sub("", _short(scheduled.get("message")))
+        return Problem(
+            f"pod {_name(pod)} fits on no node: {why}",
+            "lower spec.server.resources.requests, change podTemplate or add a node",
+        )
+    return None
+
+
+def _unready(pod: Object, revision: Revision | None) -> Problem | None:
+    """A server that was there and no longer answers, or that was restarted for never having done so."""
+    for one in _running(pod):
+        if _was_ready(pod, one) or one.get("restartCount"):
+            restarted = " and was restarted" if one.get("restartCount") else ""
+            return Problem(
+                f"pod {_name(pod)} runs but {_fails_probe(revision, one)}{restarted}",
+                "correct spec.server.port or readinessPath if the server answers elsewhere",
             )
     return None
 
 
-def _not_starting(pod: Object) -> tuple[str, bool] | None:
-    for one in _containers(pod):
-        waiting = (one.get("state") or {}).get("waiting") or {}
-        words = NEVER_STARTS.get(str(waiting.get("reason")))
-        if words:
-            told = _short(waiting.get("message"))
-            return f"pod {_name(pod)}: {words} ({waiting['reason']}: {told or one.get('image')})", False
-    return None
+def _was_ready(pod: Object, container: Object) -> bool:
+    """Whether the pod became unready after this container had started: it had been ready in between."""
+    since = (_condition(pod.get("status") or {}, "Ready") or {}).get("lastTransitionTime") or ""
+    return bool(since > container["state"]["running"].get("startedAt", ""))
 
 
-def _unschedulable(pod: Object) -> tuple[str, bool] | None:
-    scheduled = _condition(pod.get("status") or {}, "PodScheduled")
-    if scheduled and scheduled.get("status") == "False":
-        return f"pod {_name(pod)} fits on no node: {_short(scheduled.get('message'))}", False
-    return None
+def _starting(pods: list[Object], revision: Revision | None) -> str | None:
+    """What a server that may still be loading its model has not done yet."""
+    return next(
+        (f"pod {_name(pod)} {_fails_probe(revision, one)} yet" for pod in pods for one in _running(pod)), None
+    )
 
 
-def _unready(pod: Object, revision: Revision | None) -> tuple[str, bool] | None:
-    for one in _containers(pod):
-        if "running" in (one.get("state") or {}) and not one.get("ready"):
-            asked = _probe(revision, str(one["name"]))
-            restarted = f" and was restarted {one['restartCount']} times" if one.get("restartCount") else ""
-            return f"pod {_name(pod)} runs but does not pass its {asked}{restarted}", False
-    return None
+def _running(pod: Object) -> list[Object]:
+    return [one for one in _containers(pod) if "running" in (one.get("state") or {}) and not one.get("ready")]
 
 
-def _probe(revision: Revision | None, container: str) -> str:
+def _fails_probe(revision: Revision | None, container: Object) -> str:
     containers = revision.template["spec"]["containers"] if revision else []
-    probe = next((one.get("readinessProbe") or {} for one in containers if one["name"] == container), {})
-    ports = next((one.get("ports") or [] for one in containers if one["name"] == container), [])
-    named = {port.get("name"): port["containerPort"] for port in ports}
+    mine: Object = next((one for one in containers if one["name"] == container["name"]), {})
+    named = {port.get("name"): port["containerPort"] for port in mine.get("ports") or []}
+    probe = mine.get("readinessProbe") or {}
     if "httpGet" in probe:
         where = probe["httpGet"].get("port")
-        return f"readiness probe yet (GET {probe['httpGet'].get('path')} on port {named.get(where, where)})"
+        return f"does not answer GET {probe['httpGet'].get('path')} on port {named.get(where, where)}"
     if "tcpSocket" in probe:
         where = probe["tcpSocket"].get("port")
-        return f"readiness probe yet (a connection to port {named.get(where, where)})"
-    return "readiness probe yet"
+        return f"takes no connection on port {named.get(where, where)}"
+    return "is not ready"
 
 
-def _containers(pod: Object) -> list[Mapping[str, Any]]:
+def _containers(pod: Object) -> list[Object]:
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def _condition(status: Object, kind: str) -> Mapping[str, Any] | None:
+def _condition(status: Object, kind: str) -> Object | None:
     return next((one for one in status.get("conditions") or [] if one["type"] == kind), None)
 
 

@@ -39,7 +39,8 @@ class Workload:
         settled: The Deployment's controller has seen its latest generation.
         restarts: Container restarts of its present pods, summed.
         problem: Why a pod doesn't start or stay, in a sentence; None while nothing is wrong.
-        fatal: The problem won't mend itself (image cannot be pulled, crash loop).
+        fatal: The problem won't mend itself: a container that crashes again and again.
+        awaiting: What a pod that starts as it should has not done yet, in words; None when nothing is known.
     """
 
     wanted: int
@@ -48,6 +49,7 @@ class Workload:
     restarts: int = 0
     problem: str | None = None
     fatal: bool = False
+    awaiting: str | None = None
 
     @property
     def is_ready(self) -> bool:

@@ -151,7 +151,8 @@ def _serving(stable: Stable, snapshot: Snapshot) -> str:
 def _awaited(workload: Workload | None) -> str:
     if workload is None:
         return "its Deployment is being created"
-    return f"{workload.ready} of {workload.wanted} pods are ready"
+    count = f"{workload.ready} of {workload.wanted} pods are ready"
+    return f"{count}, {workload.awaiting}" if workload.awaiting else count
 
 
 def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
