@@ -1,6 +1,7 @@
 """`python -m demo --case nulls|slow|errors`."""
 
 import argparse
+import shutil
 import signal
 import sys
 from types import FrameType
@@ -8,11 +9,12 @@ from types import FrameType
 from rich.console import Console
 
 from cluster import ClusterError, UnavailableError
+from cluster.manager import NAME_VARIABLE
 from cluster.record import GIVEN
 from demo import report, stage, trouble
 from demo.cases import BETTER, CASES, FIRST, NAME, Case, manifest
 from demo.screen import Missed, Screen
-from demo.stage import NAMESPACE, SYSTEM, Stage
+from demo.stage import NAMESPACE, RELEASE, SYSTEM, Stage
 from demo.story import Story
 
 FAILED, UNAVAILABLE, INTERRUPTED = 1, 3, 130
@@ -84,20 +86,22 @@ def _complain(console: Console, where: Stage, story: Story, missing: list[str]) 
 
 
 def _say_how_to_go_on(console: Console, where: Stage) -> None:
-    kubectl = "kubectl"
+    cluster = where.cluster
     lines = [
-        f"export KUBECONFIG={where.cluster.kubeconfig}",
-        f"{kubectl} --namespace {NAMESPACE} get mdep,pods",
-        f"{kubectl} --namespace {NAMESPACE} describe mdep {NAME}",
-        f"{kubectl} explain mdep.spec.rollout",
+        f"export KUBECONFIG={cluster.kubeconfig}",
+        f"kubectl --namespace {NAMESPACE} get mdep,pods",
+        f"kubectl --namespace {NAMESPACE} describe mdep {NAME}",
+        "kubectl explain mdep.spec.rollout",
         f".venv/bin/modeldeploy watch {NAME} --namespace {NAMESPACE}",
     ]
-    console.print("\nEverything is still there. Look around:")
-    for line in lines:
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    gone = f"helm uninstall modeldeploy --namespace {SYSTEM}; kubectl delete namespace {NAMESPACE} {SYSTEM}"
-    end = gone if where.cluster.flavour == GIVEN else "make cluster-down"
-    console.print(f"and when you have seen enough:\n  {end}", markup=False, highlight=False, soft_wrap=True)
+    if shutil.which("kubectl") is None:
+        lines.insert(0, f"export PATH=$PATH:{cluster.kubectl.parent}")
+    end = f"make cluster-down {NAME_VARIABLE}={cluster.name}"
+    if cluster.flavour == GIVEN:
+        end = f"helm uninstall {RELEASE} --namespace {SYSTEM}; kubectl delete namespace {NAMESPACE} {SYSTEM}"
+    for text in ("\nEverything is still there. Look around:", *lines, "and when you have seen enough:", end):
+        indent = "" if text.endswith(":") else "  "
+        console.print(f"{indent}{text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _interval(case: Case) -> str:

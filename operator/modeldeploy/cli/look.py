@@ -73,7 +73,7 @@ class Look:
         message: The operator's sentence.
         ready: The condition `Ready`, if it speaks of the present spec.
         reason: The reason of that condition.
-        progress: The step under way of all steps, as `2/3`; empty without a rollout.
+        progress: The step under way of all steps, as `2/3`; empty before the first one and without a rollout.
         shares: Who runs: stable first, the replaced revision last.
         metrics: In the order of the spec.
         history: Rollouts that have ended, the latest first.
@@ -115,7 +115,7 @@ def read(obj: Object) -> Look:
         message=status.get("message", ""),
         ready=is_current and ready.get("status") == "True",
         reason=ready.get("reason", ""),
-        progress=(status.get("candidate") or {}).get("progress", ""),
+        progress=_progress(status.get("candidate") or {}),
         shares=_shares(status),
         metrics=tuple(_judged(entry) for entry in status.get("metrics") or ()),
         history=tuple(_ended(entry) for entry in status.get("history") or ()),
@@ -125,6 +125,10 @@ def read(obj: Object) -> Look:
 def moment(text: str) -> datetime:
     """A time as the API server writes it."""
     return datetime.fromisoformat(text)
+
+
+def _progress(candidate: Object) -> str:
+    return str(candidate.get("progress", "")) if candidate.get("step") else ""
 
 
 def _shares(status: Object) -> tuple[Share, ...]:

@@ -43,3 +43,9 @@ def test_the_latest_end_of_a_version_counts() -> None:
     assert found.outcome == "Promoted"
     assert found.at == datetime(2026, 11, 22, 15, 9, 33, 985779, tzinfo=UTC)
     assert look.ended("v3") is None
+
+
+def test_a_candidate_whose_pods_start_is_in_no_step() -> None:
+    starting = {"revision": "d2", "modelVersion": "v2", "weight": 0, "step": 0, "progress": "0/2"}
+    assert read(digits(candidate=starting)).progress == ""
+    assert read(digits(candidate={**starting, "step": 1, "progress": "1/2"})).progress == "1/2"

@@ -11,6 +11,7 @@ from demo.report import Facts, figures, problems, restarts, tell, timeline
 from digits.load_stats import RevisionSeen, Snapshot
 from modeldeploy.cli.look import read
 from unit.cli.rollouts import digits, ended
+from unit.demo.snapshots import snapshot
 
 pytestmark = pytest.mark.unit
 
@@ -27,28 +28,22 @@ GOOD = ended("Promoted", at=at(90), modelVersion="v3", revision="good", reason="
 
 def load(**fields: Any) -> Snapshot:
     bad = RevisionSeen(
-        answers=60, ok=60, nulls=20, first_answer=START + 20, last_answer=START + 40.3, last_sent=START + 40.1
+        answers=60,
+        ok=60,
+        nulls=20,
+        first_answer=START + 20,
+        last_answer=START + 40.3,
+        last_sent=START + 40.1,
     )
     whole = {
-        "at": START + 95,
         "seconds": 85.0,
         "sent": 4250,
-        "in_flight": 0,
         "ok": 4250,
-        "failed": {},
-        "deliberate": 0,
         "outputs": 10_000,
         "nulls": 20,
-        "late": 0,
-        "latest": 0.0,
-        "p50": 0.01,
-        "p95": 0.02,
-        "p99": 0.03,
         "revisions": {"bad": bad},
-        "versions": {},
-        "first_failure": None,
     }
-    return Snapshot(**{**whole, **fields})
+    return snapshot(**{**whole, **fields})
 
 
 def facts(*history: dict[str, str], case: str = "nulls", **fields: Any) -> Facts:
