@@ -24,7 +24,8 @@ far from its bound passes sooner: with `max: 1%`, seven tests and no errors afte
 takes 3,200."""
 
 SUSPECT = 10.0
-"""E-value from which stable, too, is suspected of being beyond a bound: the candidate isn't blamed then."""
+"""E-value from which stable, too, is suspected of being beyond a bound. Then the candidate is blamed only
+when it is shown to be worse than stable."""
 
 BURST = 2
 """Looks with events that it takes to break an absolute bound: one clump is one accident."""
@@ -177,9 +178,10 @@ def _blame(case: _Case, name: str, trial: Trial) -> Blame | None:
     if case.judged.eventful < BURST:
         return None
     stable = trial.stable.value if trial.stable else 0.0
-    if stable >= case.threshold:
-        return Blame.WORLD
-    return Blame.UNCERTAIN if stable >= SUSPECT else Blame.CANDIDATE
+    is_worse = case.judged.dispersed and trial.worse is not None and trial.worse.value >= case.threshold
+    if stable < SUSPECT or is_worse:
+        return Blame.CANDIDATE
+    return Blame.WORLD if stable >= case.threshold else Blame.UNCERTAIN
 
 
 def _breach_of_number(case: _Case) -> Assessment | None:

@@ -79,7 +79,8 @@ class Trial:
     Attributes:
         broken: That the candidate is beyond the bound.
         kept: That it is not at twice the bound.
-        stable: That stable is beyond the bound as well (absolute bounds only).
+        stable: That stable is beyond the bound as well, over the same looks (absolute bounds only).
+        worse: That the candidate has more events than stable (absolute bounds only).
         lower: That the share above the bucket edge *below* a latency's bound is too large; None if an edge is
             at it.
         rare: That the candidate's events are too rare to compare (comparisons only).
@@ -88,6 +89,7 @@ class Trial:
     broken: Mixture = field(default_factory=Mixture)
     kept: Product = field(default_factory=Product)
     stable: Mixture | None = None
+    worse: Mixture | None = None
     lower: Mixture | None = None
     rare: Product | None = None
 

@@ -88,18 +88,22 @@ def _has_events(planned: Plan, look: Look) -> bool:
 
 
 def _try_limit(trial: Trial, limit: Limit, candidate: Look, stable: Look, phi: float) -> Trial:
-    broken, kept, lower, beside = trial.broken, trial.kept, trial.lower, trial.stable
-    if candidate.requests:
-        asked, events = candidate.requests, limit.events(candidate.events, candidate.requests)
-        broken = broken.after(of_rate(events, asked, limit.rate, WORSE), phi)
-        if candidate.lower is not None:
-            events = limit.events(candidate.lower, asked)
-            lower = (lower or Mixture()).after(of_rate(events, asked, limit.rate, WORSE), phi)
-        kept = kept.after(of_rate(events, asked, detectable(limit.rate), BETTER), phi)
+    if not candidate.requests:
+        return trial
+    asked, events = candidate.requests, limit.events(candidate.events, candidate.requests)
+    broken, beside, worse, lower = trial.broken, trial.stable, trial.worse, trial.lower
+    broken = broken.after(of_rate(events, asked, limit.rate, WORSE), phi)
+    # Stable is heard about the same looks only: before, a node busy with starting pods may have slowed it.
     if stable.requests:
-        events = limit.events(stable.events, stable.requests)
-        beside = (beside or Mixture()).after(of_rate(events, stable.requests, limit.rate, WORSE), phi)
-    return Trial(broken, kept, beside, lower)
+        other = limit.events(stable.events, stable.requests)
+        beside = (beside or Mixture()).after(of_rate(other, stable.requests, limit.rate, WORSE), phi)
+        ratios = of_ratio((events, asked), (other, stable.requests), 1.0, WORSE)
+        worse = (worse or Mixture()).after(ratios, phi)
+    if candidate.lower is not None:
+        events = limit.events(candidate.lower, asked)
+        lower = (lower or Mixture()).after(of_rate(events, asked, limit.rate, WORSE), phi)
+    kept = trial.kept.after(of_rate(events, asked, detectable(limit.rate), BETTER), phi)
+    return Trial(broken, kept, beside, worse, lower)
 
 
 def detectable(rate: float) -> float:

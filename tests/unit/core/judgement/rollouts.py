@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from modeldeploy.api.v1alpha1.spec import Metric
-from modeldeploy.core.judgement.assess import FALSE_PASS, SUSPECT
+from modeldeploy.core.judgement.assess import BURST, FALSE_PASS, SUSPECT
 from modeldeploy.core.judgement.plan import Plan, plan
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Judged, Track
@@ -99,8 +99,10 @@ def is_blamed(judged: Judged, threshold: float) -> bool:
         if name == "compare":
             if judged.dispersed:
                 return True
-        elif judged.eventful >= 2 and (trial.stable is None or trial.stable.value < SUSPECT):
-            return True
+        elif judged.eventful >= BURST:
+            is_worse = judged.dispersed and trial.worse is not None and trial.worse.value >= threshold
+            if is_worse or trial.stable is None or trial.stable.value < SUSPECT:
+                return True
     return False
 
 

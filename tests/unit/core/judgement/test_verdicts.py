@@ -119,18 +119,31 @@ def test_when_stable_is_as_bad_the_candidate_is_not_blamed() -> None:
     assert nulls.message.endswith("; so is stable")
 
 
-def test_a_comparison_blames_a_candidate_even_in_a_bad_world() -> None:
-    metric = {**NULLS, "compare": {"maxRatio": "1.2"}}
+@pytest.mark.parametrize("compare", [None, {"maxRatio": "1.2"}])
+def test_a_candidate_that_is_worse_is_blamed_even_in_a_bad_world(compare: dict[str, str] | None) -> None:
     world = World(
-        make_spec(metric),
+        make_spec({**NULLS, "compare": compare}),
         9,
         stable_rates=lambda at: Rates(nulls=0.08) if at > 0 else Rates(),
         candidate_rates=lambda _: Rates(nulls=0.4),
     )
     nulls = last(world, 60)["nulls"]
     assert (nulls.verdict, nulls.blame) == (Verdict.BREACH, Blame.CANDIDATE)
-    assert "at most 1.2 times stable" in nulls.message
-    assert f", stable {nulls.stable} (" in nulls.message
+    if compare:
+        assert f", stable {nulls.stable} (max 5%, at most 1.2 times stable)" in nulls.message
+
+
+def test_what_slows_stable_while_pods_start_excuses_no_candidate() -> None:
+    world = World(
+        make_spec(P95),
+        30,
+        stable_rates=lambda at: Rates(slow=0.6 if -30 < at <= 20 else 0.01),
+        candidate_rates=lambda _: Rates(slow=0.9),
+        load=lambda at: (30.0, 0.0) if at <= 20 else (27.0, 3.0),
+    )
+    seen = [(at, found[0].blame) for at, found in world.run(90) if found[0].verdict is Verdict.BREACH]
+    assert seen[0][0] <= 55
+    assert {blame for _, blame in seen} == {Blame.CANDIDATE}
 
 
 def test_a_comparison_without_knowledge_of_clumps_blames_nobody() -> None:
