@@ -70,7 +70,7 @@ class Applier:
         wanted = list(wanted)
         present = {}
         for item in wanted:
-            found = await self._find(item, namespace, is_ours)
+            found = await self.find(item, namespace, is_ours)
             if found is not None:
                 present[key(item)] = found
         steps: Plan = plan(wanted, present, unwanted, settled)
@@ -81,7 +81,12 @@ class Applier:
             settled.pop(key(item), None)
         return len(steps.applies) + len(steps.deletes)
 
-    async def _find(self, item: Object, namespace: str, is_ours: Callable[[Object], bool]) -> Object | None:
+    async def find(self, item: Object, namespace: str, is_ours: Callable[[Object], bool]) -> Object | None:
+        """The object as it is, or None.
+
+        Raises:
+            NameTaken: It is foreign.
+        """
         kind, name = key(item)
         found: Object | None = self._cache.get(kind, namespace, name)
         if found is None:  # the watch shows only what carries our labels

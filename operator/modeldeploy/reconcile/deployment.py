@@ -22,7 +22,7 @@ from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot, Target
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.judge import Finding, Judge
-from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
+from modeldeploy.reconcile.observe import Memory, Refusal, children, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.routers import RouterReconciler
@@ -38,6 +38,8 @@ Object = Mapping[str, Any]
 
 SOON = timedelta(milliseconds=50)
 """Until the routers are asked again what they serve."""
+REFUSAL_PAUSE = timedelta(seconds=20)
+"""Until the API server is asked again for what it refused: a policy or a quota may have been changed."""
 
 
 class DeploymentReconciler:
@@ -94,13 +96,18 @@ class DeploymentReconciler:
         of, request = owner(obj), read_spec(obj)
         memory = self._remember(of)
         known = revisions(self._cache, of)
-        target = await self._target(obj, of, request, known, memory)
+        target, trouble = await self._target(obj, of, request, known, memory)
         snapshot = self._snapshot(obj, of, request, known, target, memory)
+        snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec:
             decision = self._with_port(decision, of)
         await self._write_status(obj, snapshot.status, decision)
         due = [decision.requeue_at]
+        if trouble or snapshot.observed.rejection:
+            due.append(
+                self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
+            )
         if request.spec:
             due.append(await self._carry_out(of, request.spec, known, decision, memory))
         due.append(await self._follow_routers(of, decision.status, memory))
@@ -125,17 +132,11 @@ class DeploymentReconciler:
             invalid=invalid,
             target=target,
             status=status,
-            observed=self._with_router_trouble(of, seen),
+            observed=_with_trouble(seen, self._routers.problem(of.namespace)),
             assessments=finding.assessments,
             answered=finding.answered,
             now=now,
         )
-
-    def _with_router_trouble(self, of: Owner, seen: Observed) -> Observed:
-        trouble = self._routers.problem(of.namespace)
-        if isinstance(trouble, NameTaken):
-            return replace(seen, conflict=seen.conflict or trouble.message)
-        return replace(seen, failure=seen.failure or trouble.message) if trouble else seen
 
     async def _target(
         self,
@@ -144,15 +145,18 @@ class DeploymentReconciler:
         request: Request,
         known: dict[str, Revision],
         memory: Memory,
-    ) -> Target | None:
-        """The revision in spec; recorded before anything else, once the API server would take its pods."""
+    ) -> tuple[Target | None, NameTaken | Forbidden | None]:
+        """The revision in spec; recorded before anything else, once the API server would take its pods.
+
+        What stands in the way and may go away again comes without one, as if spec could not be read.
+        """
         if request.spec is None:
-            return None
+            return None, None
         content = naming.revision_content(obj["spec"])
         name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
         target = Target(name, request.spec.model.version)
         if name in known:
-            return target
+            return target, None
         revision = Revision(
             name=name,
             number=max((one.number for one in known.values()), default=0) + 1,
@@ -160,25 +164,36 @@ class DeploymentReconciler:
             content=content,
             template=pod_template(request.spec.server),
         )
-        if name not in memory.refused:
-            memory.refused[name] = await self._refusal(of, revision, request.spec)
-        if memory.refused[name] is None:
-            self._cache.wrote(
-                await self._kube.apply(controller_revision(of, revision), manager=naming.FIELD_MANAGER)
-            )
-            known[name] = revision
-        return target
-
-    async def _refusal(self, of: Owner, revision: Revision, spec: ModelDeploymentSpec) -> str | None:
-        """Why the API server doesn't take the revision's pods, or None."""
         try:
-            await self._kube.apply(
-                deployment(of, revision, spec.server, spec.server.replicas.min),
-                manager=naming.FIELD_MANAGER,
-                dry_run=True,
-            )
+            refusal = await self._refusal(of, revision, request.spec, memory)
+            if refusal is None:
+                record = controller_revision(of, revision)
+                self._cache.wrote(await self._kube.apply(record, manager=naming.FIELD_MANAGER))
+                known[name] = revision
+        except Terminating:
+            raise
+        except (NameTaken, Forbidden) as trouble:
+            return None, trouble
+        return target, None
+
+    async def _refusal(
+        self, of: Owner, revision: Revision, spec: ModelDeploymentSpec, memory: Memory
+    ) -> str | None:
+        """Why the API server doesn't take the revision's pods, or None; asked again only after a pause."""
+        now = self._clock.now()
+        known = memory.refused.get(revision.name)
+        if known and now < known.until:
+            return known.message
+        wanted = deployment(of, revision, spec.server, spec.server.replicas.min)
+        try:
+            await self._kube.apply(wanted, manager=naming.FIELD_MANAGER, dry_run=True)
         except Invalid as error:
-            return f"spec.server is refused by the API server: {error.message}"
+            # It may have been tried on somebody else's Deployment of that name.
+            await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
+            message = f"spec.server is refused by the API server: {error.message}"
+            memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
+            return message
+        memory.refused.pop(revision.name, None)
         return None
 
     def _with_port(self, decision: Decision, of: Owner) -> Decision:
@@ -268,6 +283,13 @@ class DeploymentReconciler:
         if uid:
             self._judge.forget(uid)
             self._ports.release(namespace, uid)
+
+
+def _with_trouble(seen: Observed, trouble: NameTaken | KubeError | None) -> Observed:
+    """The same with what keeps us from going on, unless something else already does."""
+    if isinstance(trouble, NameTaken):
+        return replace(seen, conflict=seen.conflict or trouble.message)
+    return replace(seen, failure=seen.failure or trouble.message) if trouble else seen
 
 
 def _place(obj: Object) -> tuple[str, str]:

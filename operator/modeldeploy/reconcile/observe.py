@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from modeldeploy.adapters.kube.cache import Cache
@@ -26,19 +27,27 @@ CHILD_KINDS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the API server refuses a revision's pods, and when it is worth asking again."""
+
+    message: str
+    until: datetime
+
+
 @dataclass(slots=True)
 class Memory:
     """What is remembered of an object between looks. Losing it costs requests, never a decision.
 
     Attributes:
-        refused: By revision that was tried at the API server: why it is refused, or None.
+        refused: By revision: why the API server refused it.
         failure: The last apply that failed.
         conflict: The object in the way.
         settled: Stamps of objects at which an apply changed nothing.
         serving: By UID of a router pod: the traffic generation that it was last seen to serve.
     """
 
-    refused: dict[str, str | None] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
     failure: str | None = None
     conflict: str | None = None
     settled: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -79,6 +88,7 @@ def observe(
     """The children as they are."""
     service = cache.get("Service", of.namespace, of.name) or {}
     recorded = service if service and is_owned(service["metadata"], of) else {}
+    refusal = memory.refused.get(target) if target else None
     ports = (recorded.get("spec") or {}).get("ports") or []
     lead = next((port.get("targetPort") for port in ports), None)
     return Observed(
@@ -86,7 +96,7 @@ def observe(
         workloads=_workloads(cache, of, known),
         routers=_routers(cache, of.namespace, memory),
         conflict=memory.conflict,
-        rejection=memory.refused.get(target) if target else None,
+        rejection=refusal.message if refusal else None,
         failure=memory.failure,
         recorded_stable=((recorded.get("metadata") or {}).get("annotations") or {}).get(STABLE),
         recorded_port=lead if isinstance(lead, int) else None,

@@ -29,18 +29,21 @@ def wanted_objects(
     decision: Decision,
     present: Mapping[Key, Object],
 ) -> list[Object]:
-    """The objects of every running revision, then the Service that leads to the routers."""
+    """The objects of every running revision, then the Service that leads to the routers.
+
+    The Service is there from the start: who else has its name is known before any pod runs, and nodes know
+    the way before the first answer.
+    """
     wanted: list[Object] = []
     for name in sorted(decision.running & known.keys()):
         server = _server(spec, known[name])
         found = ("Deployment", naming.object_name(of.name, name)) in present
         wanted += objects(of, known[name], server, handed_over=found)
-    status = decision.status
-    if status.stable and status.routing:
-        lead = service(of, status.routing.port)
-        wanted.append(
-            lead | {"metadata": lead["metadata"] | {"annotations": {STABLE: status.stable.revision}}}
-        )
+    stable, routing = decision.status.stable, decision.status.routing
+    if routing:
+        lead = service(of, routing.port)
+        recorded = {"annotations": {STABLE: stable.revision}} if stable else {}
+        wanted.append(lead | {"metadata": lead["metadata"] | recorded})
     return wanted
 
 

@@ -69,6 +69,20 @@ def test_the_answer_decides_the_error(code: int, body: bytes, kind: type[KubeErr
     assert error.message
 
 
+def test_a_complaint_leaves_out_the_object_that_it_is_about() -> None:
+    cause = {
+        "field": "spec.containers[0].securityContext",
+        "message": 'Invalid value: {"Privileged":true,"Caps":{"Add":null}}: cannot set `allowPrivilege'
+        "Escalation` to false and `privileged` to true",
+    }
+    details = {"name": "web", "kind": "Pod", "causes": [cause]}
+    error = from_response(422, status(reason="Invalid", message="Pod web is invalid: …", details=details))
+    assert error.message == (
+        "Pod web is invalid: spec.containers[0].securityContext: Invalid value: cannot set "
+        "`allowPrivilegeEscalation` to false and `privileged` to true"
+    )
+
+
 def test_an_invalid_object_is_described_by_its_fields() -> None:
     details = {
         "name": "web",

@@ -123,6 +123,8 @@ _UNTYPED = re.compile(
     r"failed to create typed patch object \((?P<what>[^;]*);.*?Kind=(?P<kind>\w+)\): (?P<why>.*)", re.DOTALL
 )
 """How server-side apply refuses unknown fields and wrong types, with status 500."""
+_DUMPED = re.compile(r"^(?P<what>[^:]*): \{.*\}: (?P<why>.*)$", re.DOTALL)
+"""A complaint with the whole wrong object in it, as Go prints it; the field's path says where it stands."""
 _COMPLAINT = re.compile(r"\.(?P<field>\S+): (?P<message>[^\n]+)")
 
 
@@ -177,7 +179,10 @@ def _in_order(causes: Iterable[Cause]) -> tuple[Cause, ...]:
 
 
 def _causes(causes: Any) -> list[Cause]:
-    return [Cause(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in causes]
+    return [
+        Cause(str(cause.get("field", "")), _DUMPED.sub(r"\g<what>: \g<why>", str(cause.get("message", ""))))
+        for cause in causes
+    ]
 
 
 def _sentence(status: Mapping[str, Any], details: Mapping[str, Any], causes: tuple[Cause, ...]) -> str:
