@@ -38,7 +38,7 @@ lint: setup ## Style, types, import layers, generated files
 	@$(BIN)/lint-imports
 
 unit: setup ## Pure decisions and parts on loopback
-	@$(BIN)/pytest -m unit
+	@$(BIN)/pytest -m unit -n 2 --dist loadfile
 
 api: setup ## On a real API server without nodes
 	@$(BIN)/pytest -m api

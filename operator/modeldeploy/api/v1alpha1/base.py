@@ -24,6 +24,12 @@ class Part(BaseModel):
     """CEL rules that the API server checks for this part."""
 
 
+class StatusPart(Part):
+    """A part of the status. Fields that a later operator wrote are passed over, not taken for damage."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def dump(part: Part) -> dict[str, Any]:
     """A part as the API server keeps it: JSON values, no nulls."""
     return part.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from modeldeploy.api.v1alpha1.base import Part
+from modeldeploy.api.v1alpha1.base import StatusPart
 
 
 class Phase(StrEnum):
@@ -47,7 +47,7 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Part):
+class Condition(StatusPart):
     """One observation, in the form that kubectl wait, kstatus and dashboards read."""
 
     type: str = Field(max_length=316, description="What is observed.")
@@ -58,7 +58,7 @@ class Condition(Part):
     observed_generation: int = Field(ge=0, description="The generation of the spec this was said of.")
 
 
-class Stable(Part):
+class Stable(StatusPart):
     """The revision that users can rely on."""
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
@@ -66,7 +66,7 @@ class Stable(Part):
     weight: int = Field(ge=0, le=100, description="Share of requests, in percent.")
 
 
-class Candidate(Part):
+class Candidate(StatusPart):
     """The revision on trial."""
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
@@ -78,7 +78,7 @@ class Candidate(Part):
     step_started_at: datetime = Field(description="When the step under way began.")
 
 
-class Previous(Part):
+class Previous(StatusPart):
     """The replaced revision, still running so that going back is one traffic change."""
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
@@ -86,14 +86,14 @@ class Previous(Part):
     until: datetime = Field(description="When its pods end.")
 
 
-class Draining(Part):
+class Draining(StatusPart):
     """A revision that gets no new requests and ends once the last answers are out."""
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
     since: datetime = Field(description="When traffic was taken off it.")
 
 
-class Rejected(Part):
+class Rejected(StatusPart):
     """The revision in spec that was rolled back; it is not tried again until the spec names another one."""
 
     revision: str = Field(max_length=63, description="Hash of the revision.")
@@ -103,13 +103,13 @@ class Rejected(Part):
     at: datetime = Field(description="When.")
 
 
-class Routing(Part):
+class Routing(StatusPart):
     """The object's place on the routers of its namespace."""
 
     port: int = Field(ge=1, le=65535, description="Port of its listener.")
 
 
-class MetricStatus(Part):
+class MetricStatus(StatusPart):
     """The last verdict on one metric. Written when a verdict changes or a step does, not at every look."""
 
     name: str = Field(max_length=40, description="As in spec.")
@@ -123,7 +123,7 @@ class MetricStatus(Part):
     at: datetime = Field(description="When the verdict was reached.")
 
 
-class HistoryEntry(Part):
+class HistoryEntry(StatusPart):
     """One rollout that has ended."""
 
     revision: str = Field(max_length=63, description="Hash of the revision.")
@@ -137,7 +137,7 @@ class HistoryEntry(Part):
     at: datetime = Field(description="When.")
 
 
-class ModelDeploymentStatus(Part):
+class ModelDeploymentStatus(StatusPart):
     """What the operator found and decided."""
 
     observed_generation: int = Field(default=0, ge=0, description="The generation this status speaks of.")
