@@ -255,8 +255,8 @@ class Rollout(Part):
     progress_deadline: Duration = Field(
         default="15m",
         description="How long the work of a rollout may take on top of `spec.server.startupTimeout` and the "
-        "holds. A candidate that is not ready by then is given up; a step that still waits pauses and says for "
-        "what. Waiting for a metrics store does not count.",
+        "holds. A candidate that is not ready by then is given up; a step that still waits pauses and says "
+        "for what. Waiting for a metrics store does not count.",
     )
     false_rollback: Percent = Field(
         default="1%",
