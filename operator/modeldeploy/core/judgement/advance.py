@@ -68,23 +68,22 @@ def advance(
     metrics = {}
     for metric in spec.monitoring.metrics:
         planned = plan(metric)
-        judged = evidence.metrics.get(metric.name)
-        if judged is None or judged.fingerprint != planned.fingerprint:
-            judged = Judged(planned.fingerprint)
+        judged = evidence.judged(planned)
         if planned.family is None:
-            mine = {
-                revision: answers.get(query)
-                for revision in roles.revisions
-                if (query := custom_query(metric, namespace, name, revision)) is not None
-            }
+            own = (
+                (revision, custom_query(metric, namespace, name, revision)) for revision in roles.revisions
+            )
+            mine = {revision: answers.get(query) for revision, query in own if query is not None}
             metrics[metric.name] = _numbers(judged, mine, scene)
         else:
             judged = _answered(judged, answers.get(family_query(planned.family)))
             metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
-    asked = sum(grown[Family.REQUESTS].by_revision.get(roles.candidate or "", {}).values())
-    in_step = asked if roles.candidate and now > roles.step_started_at else 0.0
     return replace(
-        evidence, at=now, pods=pods, metrics=metrics, step_requests=evidence.step_requests + in_step
+        evidence,
+        at=now,
+        pods=pods,
+        metrics=metrics,
+        step_requests=evidence.step_requests + _asked_in_step(grown[Family.REQUESTS], scene),
     )
 
 
@@ -100,6 +99,12 @@ class _Scene(NamedTuple):
 def _families(spec: ModelDeploymentSpec) -> Iterable[Family]:
     wanted = [Family.REQUESTS, *(plan(metric).family for metric in spec.monitoring.metrics)]
     return dict.fromkeys(family for family in wanted if family is not None)
+
+
+def _asked_in_step(grown: Increments, scene: _Scene) -> float:
+    if scene.roles.candidate is None or scene.now <= scene.roles.step_started_at:
+        return 0.0
+    return sum(grown.by_revision.get(scene.roles.candidate, {}).values())
 
 
 def _numbers(judged: Judged, answers: Mapping[str, Answer | None], scene: _Scene) -> Judged:

@@ -100,10 +100,7 @@ def assess(
     found = []
     for metric in spec.monitoring.metrics:
         planned = plan(metric)
-        judged = evidence.metrics.get(metric.name)
-        if judged is None or judged.fingerprint != planned.fingerprint:
-            judged = Judged(planned.fingerprint)
-        case = _Case(planned, judged, roles, limit, window, stale_after, now.timestamp())
+        case = _Case(planned, evidence.judged(planned), roles, limit, window, stale_after, now.timestamp())
         found.append(_with_values(case, _verdict(case)))
     return tuple(found)
 

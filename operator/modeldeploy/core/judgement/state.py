@@ -7,6 +7,7 @@ from typing import Self
 from modeldeploy.core.judgement.counters import Pod
 from modeldeploy.core.judgement.dispersion import Dispersion
 from modeldeploy.core.judgement.eprocess import Detector, Mixture, Product
+from modeldeploy.core.judgement.plan import Plan
 from modeldeploy.core.judgement.roles import Roles
 
 _BINS = 4
@@ -136,6 +137,13 @@ class Evidence:
     pods: Mapping[str, Mapping[str, Pod]] = field(default_factory=dict)
     metrics: Mapping[str, Judged] = field(default_factory=dict)
     step_requests: float = 0.0
+
+    def judged(self, planned: Plan) -> Judged:
+        """The evidence on a metric; none yet if it was gathered for other bounds."""
+        found = self.metrics.get(planned.metric.name)
+        if found is None or found.fingerprint != planned.fingerprint:
+            return Judged(planned.fingerprint)
+        return found
 
     def with_roles(self, roles: Roles) -> Self:
         """The evidence that still counts: a new trial begins with none, a new stable is watched anew."""
