@@ -26,7 +26,7 @@ class Api:
 
     def __init__(self, socket: Path) -> None:
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://kube", timeout=30
+            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://localhost", timeout=30
         )
 
     def close(self) -> None:
@@ -70,9 +70,8 @@ def kubectl_proxy(cluster: Cluster, folder: Path) -> Iterator[Api]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             until(socket.exists, "kubectl proxy", timeout=20, pause=0.05)
-            api = Api(socket)
-            yield api
-            api.close()
+            with contextlib.closing(Api(socket)) as api:
+                yield api
         finally:
             process.terminate()
 
