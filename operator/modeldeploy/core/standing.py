@@ -101,7 +101,7 @@ def _on_trial(
     lacks = _lacks(status, snapshot, candidate)
     asking = any(entry.verdict is Verdict.ERROR for entry in holding(snapshot))
     if lacks and not asking and snapshot.now >= step_deadline(spec, candidate):
-        evidence = _evidence_lacks(snapshot, candidate)
+        evidence = _evidence_lacks(status, snapshot, candidate)
         reason = "InsufficientEvidence" if lacks == evidence else "ProgressDeadlineExceeded"
         text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
         return State(Phase.PAUSED, reason, text, paused=True)
@@ -134,6 +134,7 @@ def _settled(status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable) 
     served = _serving(stable, snapshot)
     if workload.problem:
         served += f" with {workload.ready} of {workload.wanted} pods: {workload.problem}"
+    served = "; ".join([served, *(entry.message for entry in _unanswered(status) if entry.message)])
     beyond = _told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
     if beyond:
         return State(Phase.DEGRADED, "MetricBreached", f"{served}; {beyond}", ready=True)
@@ -163,13 +164,22 @@ def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candida
         return f"its pods ({problem or _awaited(workload)})"
     if not routers.follow(status.traffic_generation):
         return f"the routers ({routers.problem})" if routers.problem else "the routers"
-    return _evidence_lacks(snapshot, candidate)
+    return _evidence_lacks(status, snapshot, candidate)
 
 
-def _evidence_lacks(snapshot: Snapshot, candidate: Candidate) -> str:
+def _evidence_lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
     floor = lacks_requests(snapshot, candidate)
-    parts = [f"{entry.name} ({entry.verdict})" for entry in holding(snapshot)]
+    failed = {entry.name: entry.message for entry in _unanswered(status)}
+    parts = []
+    for entry in holding(snapshot):
+        why = failed.get(entry.name) if entry.verdict is Verdict.ERROR else None
+        parts.append(f"{entry.name} ({(why or entry.verdict).removeprefix(f'{entry.name}: ')})")
     return ", ".join([*parts, f"the step's {floor} requests"] if floor else parts)
+
+
+def _unanswered(status: ModelDeploymentStatus) -> list[MetricStatus]:
+    """The metrics whose question gets no usable answer, with what was said when that began."""
+    return [entry for entry in status.metrics if entry.verdict is Verdict.ERROR]
 
 
 def _told(metrics: Iterable[MetricStatus]) -> str:
