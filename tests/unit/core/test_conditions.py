@@ -43,7 +43,7 @@ FELL_BACK = "version v2 was rolled back: nulls 24% of 412 answers (max 5%)"
 TRY = "Change spec.model or spec.server to try another"
 PAUSED = "nulls 24% of 412 answers (max 5%). It goes on when that passes; change spec.model to end it"
 NO_ROUTER = Routers(problem="no pod of Deployment router is ready")
-AWAY = replace(waiting(Verdict.ERROR), message="nulls: Prometheus at http://p:9090: connection refused")
+AWAY = replace(waiting(Verdict.ERROR), message="nulls: Prometheus at http://p: connection refused")
 FIRST = status(stable=None, candidate=starting("v1"))
 ON_TRIAL = status(candidate=candidate())
 FELL = status(rejected=rejected("v2"))
@@ -128,14 +128,14 @@ def table() -> dict[str, tuple[Snapshot, str, str, str, str]]:
             "Progressing",
             "Progressing",
             "Reconciling",
-            "canary v2 at 10%: step 1 of 2; waits for nulls (Prometheus at http://p:9090: connection refused)",
+            "canary v2 at 10%: step 1 of 2; waits for nulls (Prometheus at http://p: connection refused)",
         ),
         "serves while the metrics store is away": (
             snapshot("v1", says=[AWAY]),
             "Healthy",
             "Promoted",
             "Ready",
-            "version v1 serves; nulls: Prometheus at http://p:9090: connection refused",
+            "version v1 serves; nulls: Prometheus at http://p: connection refused",
         ),
         "canary whose router is away": (
             snapshot("v2", ON_TRIAL, observed(BOTH, routers=NO_ROUTER), says=[passing()]),
