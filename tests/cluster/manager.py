@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,8 +99,11 @@ def choose(want: str = NODE, kubeconfig: Path | None = None) -> str:
     Raises:
         UnavailableError: no flavour that would do can run here.
     """
-    if kubeconfig or os.environ.get(KUBECONFIG_VARIABLE):
-        return GIVEN
+    return GIVEN if kubeconfig or os.environ.get(KUBECONFIG_VARIABLE) else _own(want)
+
+
+def _own(want: str) -> str:
+    """The flavour of cluster that this machine can make for `want`."""
     if want == CONTROL_PLANE:
         return CONTROL_PLANE
     if engine_answers():
@@ -136,21 +139,24 @@ def ensure(
         UnavailableError: none that would do can run here; the message says what is missing.
         ClusterError: it should run here, but something failed; the message says what and where to look.
     """
+    if kubeconfig is None and name is None and os.environ.get(KUBECONFIG_VARIABLE):
+        kubeconfig = Path(os.environ[KUBECONFIG_VARIABLE])
+    if kubeconfig:
+        return _given(kubeconfig.expanduser().resolve())
     named = name or os.environ.get(NAME_VARIABLE)
-    known = record.load(named) if named and not kubeconfig else None
-    chosen = flavour or (known.flavour if known else choose(want, kubeconfig))
+    known = record.load(named) if named else None
+    chosen = flavour or (known.flavour if known else _own(want))
     if chosen == GIVEN:
-        path = kubeconfig or Path(os.environ[KUBECONFIG_VARIABLE])
-        return _given(path.expanduser().resolve())
+        raise ClusterError(f"which cluster is given? --kubeconfig or {KUBECONFIG_VARIABLE} says it")
     called = named or DEFAULT_NAMES[chosen]
-    with locked(f"cluster-{called}"):
-        if chosen == KIND:
+    if chosen == KIND:
+        with locked(f"cluster-{called}"):
             new = called not in kindcluster.names()
             kubectl, helm = kindcluster.up(called)
             return Cluster(called, KIND, kindcluster.kubeconfig(called), kubectl, helm, started=new)
-        if chosen == NODE:
-            return _node(called, images)
-        return _control_plane(called, play_nodes=play_nodes)
+    if chosen == NODE:
+        return _node(called, images)
+    return _control_plane(called, play_nodes=play_nodes)
 
 
 def _given(path: Path) -> Cluster:
@@ -174,22 +180,40 @@ def _record(name: str, flavour: str) -> Record:
     return known or Record(name, flavour)
 
 
-def _running(known: Record) -> bool:
-    ended = known.dead()
-    if ended:
-        say(f"cluster {known.name}: {', '.join(ended)} not running, starting again")
-    return bool(known.processes) and not ended and controlplane.answers(known)
+def _start(
+    name: str, flavour: str, parts: Sequence[str], start: Callable[[Record], None]
+) -> tuple[Record, bool]:
+    """The cluster's record, and whether it was started now; one process at a time starts it, others wait."""
+
+    def runs(known: Record) -> bool:
+        there = known.ready and not known.dead() and set(parts) <= set(known.processes)
+        return there and controlplane.answers(known)
+
+    if runs(known := _record(name, flavour)):
+        return known, False
+    with locked(f"cluster-{name}"):
+        known = _record(name, flavour)
+        if runs(known):
+            return known, False
+        if ended := known.dead():
+            say(f"cluster {name}: {', '.join(ended)} not running, starting again")
+        new = not known.processes
+        start(known)
+        known.ready = True
+        known.save()
+        return known, new
 
 
 def _control_plane(name: str, *, play_nodes: bool) -> Cluster:
     made = tools()
     player = kwok() if play_nodes else None
-    known = _record(name, CONTROL_PLANE)
-    new = not known.processes
-    if not _running(known) or (player and "kwok" not in known.processes):
+
+    def start(known: Record) -> None:
         controlplane.start(known, made, scheduler=play_nodes)
         if player:
             controlplane.play_nodes(known, made, player)
+
+    known, new = _start(name, CONTROL_PLANE, ["kwok"] if play_nodes else [], start)
     return Cluster(name, CONTROL_PLANE, known.kubeconfig, made["kubectl"], made["helm"], started=new)
 
 
@@ -197,12 +221,13 @@ def _node(name: str, images: Sequence[str]) -> Cluster:
     if reason := why_no_node():
         raise UnavailableError(f"a node can't be built here: {reason}")
     made, packages = _parts(name, images)
-    known = _record(name, NODE)
-    new = not known.processes
-    if not _running(known):
+
+    def start(known: Record) -> None:
         if not known.octet:
             known.octet = network.free_octet(network.taken_networks())
         node.start(known, made, packages)
+
+    known, new = _start(name, NODE, [], start)
     return Cluster(
         name,
         NODE,

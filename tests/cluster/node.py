@@ -84,7 +84,10 @@ def _start_kubelet(record: Record, net: network.Network, tools: Tools) -> None:
 
 def _start_proxy(record: Record, net: network.Network, tools: Tools) -> None:
     config = record.folder / "kubelet" / "kube-proxy.json"
-    config.write_text(json.dumps(_proxy_config(record, net)), encoding="ascii")
+    text = json.dumps(_proxy_config(record, net))
+    # kube-proxy ends whenever this file is written, be it with what was in it
+    if not config.exists() or config.read_text(encoding="ascii") != text:
+        config.write_text(text, encoding="ascii")
     controlplane.begin(record, "kube-proxy", [tools["kube-proxy"], f"--config={config}"])
 
 

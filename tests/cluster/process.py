@@ -46,7 +46,7 @@ def start(name: str, argv: Sequence[object], log: Path, *, netns: str = "", path
     Args:
         name: what messages call it.
         argv: the program (an absolute path) and its arguments.
-        log: the file that gets both of its outputs, emptied first.
+        log: the file that gets both of its outputs; an earlier one is kept beside it.
         netns: a namespace under ``/run/netns``.
         path: folders put in front of its PATH.
     """
@@ -58,6 +58,8 @@ def start(name: str, argv: Sequence[object], log: Path, *, netns: str = "", path
     if path:
         env["PATH"] = f"{path}:{env.get('PATH', '')}"
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".previous.log"))  # why it ended may be in there
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),

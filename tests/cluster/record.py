@@ -19,7 +19,7 @@ class Record:
     """One cluster: its kind, its addresses and the programs started for it.
 
     `octet` is the second octet of a node's network, 0 for a control plane alone; `ports` goes by
-    what listens there.
+    what listens there; `ready` means that a start went through to its end.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Record:
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
+    ready: bool = False
 
     @property
     def folder(self) -> Path:

@@ -47,3 +47,17 @@ def test_without_any_the_reasons_are_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_given_kubeconfig_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="is not there"):
         ensure(kubeconfig=tmp_path / "absent")
+
+
+def test_a_given_cluster_must_be_named() -> None:
+    with pytest.raises(ClusterError, match=KUBECONFIG_VARIABLE):
+        ensure(flavour=GIVEN)
+
+
+def test_the_argument_beats_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KUBECONFIG_VARIABLE, str(tmp_path / "environment"))
+    with pytest.raises(ClusterError, match="argument is not there"):
+        ensure(kubeconfig=tmp_path / "argument")
+    monkeypatch.setattr(manager, "why_no_node", lambda: "asked for a node by name")
+    with pytest.raises(UnavailableError, match="asked for a node by name"):
+        ensure(name="mine")

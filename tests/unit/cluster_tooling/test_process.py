@@ -59,3 +59,10 @@ def test_both_outputs_go_to_the_log_and_the_ambient_kubeconfig_does_not_reach_th
     process = start("printer", ["/bin/sh", "-c", script], tmp_path / "logs/printer.log")
     os.waitpid(process.pid, 0)
     assert Path(process.log).read_text() == "out \nerr\n"
+
+
+def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
+    for word in ("first", "second"):
+        os.waitpid(start("echo", ["/bin/echo", word], tmp_path / "echo.log").pid, 0)
+    assert (tmp_path / "echo.previous.log").read_text() == "first\n"
+    assert (tmp_path / "echo.log").read_text() == "second\n"
