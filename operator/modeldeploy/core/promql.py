@@ -8,6 +8,7 @@ expression: `promql-parser` prints label values without escaping them, so that a
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import promql_parser as promql
 
@@ -41,6 +42,7 @@ def substitute(query: str, *, namespace: str, name: str, revision: str) -> str:
     return _PLACEHOLDER.sub(lambda found: values[found[1]], query)
 
 
+@lru_cache(maxsize=2048)
 def confine(query: str, namespace: str) -> str:
     """The query, able to read series of `namespace` only.
 
