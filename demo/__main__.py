@@ -80,7 +80,7 @@ def _play(where: Stage, story: Story) -> list[str]:
 def _complain(console: Console, where: Stage, story: Story, missing: list[str]) -> None:
     console.print("\n[bold red]The demo did not show what it should:[/]")
     for each in missing:
-        console.print(f"  - {each}", markup=False, highlight=False)
+        console.print(f"  - {each}", markup=False, highlight=False, soft_wrap=True)
     path = trouble.save(where, story.facts.load, "\n".join(missing))
     console.print(f"Status, Events and the operator's log are in {path}", markup=False, soft_wrap=True)
 
