@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster, ClusterError, UnavailableError, ensure
-from cluster.record import CONTROL_PLANE, GIVEN
+from cluster.manager import NAME_VARIABLE
+from cluster.record import CONTROL_PLANE
 from e2e.reach import kubectl_proxy
 from e2e.support import CRD, IMAGES, SYSTEM, Installation, Place
 
@@ -35,14 +36,10 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with kubectl_proxy(cluster, tmp_path_factory.mktemp("proxy")) as api:
         found = Installation(cluster, api, images)
         _refuse_rivals(found)
-        defined = cluster.run_kubectl("get", "crd", CRD, "--ignore-not-found", "--output=name").strip()
         found.install()
         yield found
         if not os.environ.get(KEEP):
-            found.uninstall()
-            api.delete("Namespace", None, SYSTEM)
-            if not defined:  # else somebody's ModelDeployments may live by it
-                cluster.run_kubectl("delete", "crd", CRD)
+            _put_away(found)
 
 
 @pytest.fixture
@@ -53,9 +50,21 @@ def place(installed: Installation) -> Iterator[Place]:
 
 
 def _refuse_rivals(installed: Installation) -> None:
-    """Two operators must not look after the same objects, and nobody's own must be uninstalled."""
+    """Two operators must not look after the same objects."""
     selector = "app.kubernetes.io/part-of=modeldeploy,app.kubernetes.io/component=operator"
     for found in installed.api.list("Deployment", selector=selector):
         where = found["metadata"]["namespace"]
-        if where != SYSTEM or installed.cluster.flavour == GIVEN:
-            raise ClusterError(f"there is a modeldeploy already, in namespace {where}: uninstall it first")
+        if where != SYSTEM:
+            raise ClusterError(
+                f"there is a modeldeploy already, in namespace {where}: uninstall it first, or name another "
+                f"cluster in {NAME_VARIABLE}"
+            )
+
+
+def _put_away(installed: Installation) -> None:
+    """What was installed goes; the CRD stays where somebody's ModelDeployments live by it."""
+    owned = installed.crd_owner() == SYSTEM
+    installed.uninstall()
+    installed.api.delete("Namespace", None, SYSTEM)
+    if owned and not installed.api.list("ModelDeployment"):
+        installed.cluster.run_kubectl("delete", "crd", CRD)

@@ -15,7 +15,8 @@ from digits.load import Load
 from e2e.reach import PATIENCE, Api, Object, answering, forwarded, until
 
 RELEASE = "modeldeploy"
-SYSTEM = "modeldeploy-system"
+SYSTEM = "modeldeploy-e2e-system"
+"""A namespace of our own, so that no release of somebody's is upgraded or uninstalled."""
 CRD = "modeldeployments.modeldeploy.dev"
 IMAGES = (
     *("operator", "envoy", "prometheus"),
@@ -50,12 +51,19 @@ class Installation:
             "prometheus.scrapeInterval": "1s",
             "prometheus.allowedURLs": f"{{{SILENT}}}",
             "lease.durationSeconds": "10",
+            "crds.install": "true" if self.crd_owner() in {None, SYSTEM} else "false",
             **more,
         }
         settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
         command = ("upgrade", "--install", RELEASE, str(REPOSITORY / "charts" / "modeldeploy"))
         where = ("--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout=5m")
         self.cluster.run_helm(*command, *where, *settings, timeout=330)
+
+    def crd_owner(self) -> str | None:
+        """The namespace of the release that the CRD belongs to; None if there is no CRD."""
+        found = self.cluster.run_kubectl("get", "crd", CRD, "--ignore-not-found", "--output=json").strip()
+        notes = json.loads(found)["metadata"].get("annotations", {}) if found else None
+        return None if notes is None else str(notes.get("meta.helm.sh/release-namespace", ""))
 
     def uninstall(self) -> None:
         self.cluster.run_helm("uninstall", RELEASE, "--namespace", SYSTEM, "--ignore-not-found", "--wait")
