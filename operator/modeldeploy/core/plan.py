@@ -12,6 +12,8 @@ Key = tuple[str, str]
 
 NAMED = ("name", "containerPort", "mountPath", "type", "uid", "port", "ip")
 """Fields by which items of a list are told apart, the first that all items have."""
+WHOLE = frozenset({"selector", "labelSelector", "nodeSelector"})
+"""Fields of which the API server keeps one owner for the whole: one more key in a selector finds no pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,12 @@ def stamp(wanted: Object, present: Object) -> str:
 def covers(present: Any, wanted: Any) -> bool:
     """Whether `present` has every field of `wanted` with the same value; it may have more.
 
-    Lists of named items may hold further items in any order, all other lists must be equal.
+    Lists of named items may hold further items in any order, all other lists and selectors must be equal.
     """
     if isinstance(wanted, Mapping):
         return isinstance(present, Mapping) and all(
-            name in present and covers(present[name], value) for name, value in wanted.items()
+            name in present and (present[name] == value if name in WHOLE else covers(present[name], value))
+            for name, value in wanted.items()
         )
     if isinstance(wanted, list):
         return isinstance(present, list) and _covers_list(present, wanted)

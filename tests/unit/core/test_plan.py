@@ -37,6 +37,7 @@ UNCOVERED = {
     "a missing item": ({"containers": []}, {"containers": [{"name": "model"}]}),
     "a changed item": ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A", "value": "2"}]}),
     "a plain list with more": ({"drop": ["ALL", "KILL"]}, {"drop": ["ALL"]}),
+    "a selector with more": ({"selector": {"a": "1", "b": "2"}}, {"selector": {"a": "1"}}),
     "another type": ({"a": "1"}, {"a": 1}),
 }
 
