@@ -18,6 +18,8 @@ from demo.stage import NAMESPACE, RELEASE, SYSTEM, Stage
 from demo.story import Story
 
 FAILED, UNAVAILABLE, INTERRUPTED = 1, 3, 130
+LINE = 120
+"""Columns of the tables where there is no terminal."""
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
         after Ctrl-C.
     """
     options = _options()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else LINE)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with stage.alone():
@@ -58,7 +60,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         _complain(console, where, story, missing)
     else:
         good = f"{case.version} was rolled back, {BETTER} promoted, and no request failed"
-        but = f", but those that {case.version} fails on purpose" if case.errors else ""
+        but = f" but those that {case.version} fails on purpose" if case.errors else ""
         console.print(f"\n[bold green]{good}{but}.[/]")
     if options.keep:
         _say_how_to_go_on(console, where)

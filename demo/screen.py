@@ -159,9 +159,9 @@ def _load(observer: Observer, traffic: Traffic) -> RenderableType:
 
 def _load_line(observer: Observer, traffic: Traffic) -> str:
     now = traffic.now
-    by_revision = (
+    by_revision = [
         f"{observer.version_of(rate.revision)} {rate.answers:.1f}/s "
         f"({rate.errors:.1f} errors/s, {rate.nulls:.0%} null)"
         for rate in traffic.rates()
-    )
-    return f"{now.sent} sent, {now.failures} failed; {', '.join(by_revision)}"
+    ]
+    return f"{now.sent} sent, {now.failures} failed; {', '.join(by_revision) or 'no answers now'}"
