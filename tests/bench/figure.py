@@ -1,0 +1,42 @@
+"""One measured figure, and how it stands to its bar."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value; `baseline` and `bar` are None where there is none."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    baseline: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value is at most its bar."""
+        return self.bar is None or self.value <= self.bar
+
+    def line(self) -> str:
+        """The figure as one line of JSON."""
+        figures = asdict(self)
+        ratio = self.value / self.baseline if self.baseline else None
+        rounded = {
+            key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()
+        }
+        return json.dumps(
+            {
+                **{key: rounded[key] for key in ("name", "value", "unit", "baseline")},
+                "ratio": None if ratio is None else round(ratio, 4),
+                "bar": rounded["bar"],
+                "ok": self.ok,
+            }
+        )
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The smallest of the values that `share` of them don't exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
