@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
+from cluster import debian
+from cluster.shell import ClusterError, UnavailableError
+
 _CONFIG = """
 global: {{scrape_interval: {interval}s, scrape_timeout: {interval}s}}
 scrape_configs:
@@ -22,8 +25,14 @@ scrape_configs:
 
 
 def program() -> str | None:
-    """The installed Prometheus, if there is one."""
-    return shutil.which("prometheus")
+    """The installed Prometheus, else the one that test clusters use, if this machine can have it."""
+    installed = shutil.which("prometheus")
+    if installed:
+        return installed
+    try:
+        return str(debian.unpacked() / "usr/bin/prometheus")
+    except (UnavailableError, ClusterError):
+        return None
 
 
 def free_port() -> int:
