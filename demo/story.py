@@ -87,7 +87,9 @@ class Story:
         ended = self._ended(self._case.version)
         if ended is not None:
             of = f'namespace="{NAMESPACE}",modeldeploy_name="{NAME}",modeldeploy_revision="{ended.revision}"'
-            series = self._stage.prometheus(f"{{{self._case.selector},{of}}}[15m]")
+            # No further back: an earlier run's pods were of the same revision.
+            span = max(1, int(time.time() - self.facts.applied[self._case.version]))
+            series = self._stage.prometheus(f"{{{self._case.selector},{of}}}[{span}s]")
             self.facts.first_bad = self._case.first_bad(series)
 
     def _promote(self) -> None:
