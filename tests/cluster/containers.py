@@ -104,6 +104,11 @@ def loaded(record: Record, packages: Path) -> set[str]:
     return set(run([*_ctr(record, packages), "images", "list", "--quiet"]).split())
 
 
+def blobs(record: Record, packages: Path) -> set[str]:
+    """The digests of what the node's images are made of."""
+    return set(run([*_ctr(record, packages), "content", "list", "--quiet"]).split())
+
+
 def load(record: Record, packages: Path, archives: Mapping[str, Path]) -> None:
     """Import those of the archives whose reference the node has not."""
     there = loaded(record, packages)

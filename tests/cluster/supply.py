@@ -1,5 +1,6 @@
 """Building images and putting them on a cluster's nodes."""
 
+import json
 import os
 import shutil
 import sys
@@ -8,7 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import baseimage, containers, kindcluster, record
+from cluster import baseimage, containers, kindcluster, layers, record
 from cluster.images import TABLE, Image
 from cluster.paths import REPOSITORY, built, digest, files_digest, locked
 from cluster.progress import step
@@ -98,24 +99,11 @@ def _wanted(packages: Path, names: Sequence[str]) -> dict[str, str]:
     return {name: _reference(name, baseimage.key(), versions[origins[name]]) for name in names}
 
 
-def _archive(name: str, reference: str, packages: Path) -> Path:
-    """The image as an archive that waits to be imported."""
-
-    def build(folder: Path) -> None:
-        with step(f"image {name}"), tempfile.TemporaryDirectory() as work:
-            _buildah(TABLE[name], reference, Path(work), packages)
-            baseimage.buildah(
-                "push", "--quiet", reference, f"docker-archive:{folder / 'image.tar'}:{reference}"
-            )
-
-    return built("waiting", digest([reference]), build) / "image.tar"
-
-
 def prebuild(cluster: str, packages: Path, names: Sequence[str]) -> None:
     """Build images for a node that is not up yet, unless its containerd kept them from before."""
     for name, reference in _wanted(packages, names).items():
         if not _noted(cluster, reference).exists():
-            _archive(name, reference, packages)
+            _build(name, reference, packages)
 
 
 def _noted(cluster: str, reference: str) -> Path:
@@ -131,15 +119,24 @@ def _on_node(cluster: str, packages: Path, names: Sequence[str]) -> dict[str, st
     there = containers.loaded(known, packages)
     for name, reference in wanted.items():
         if reference not in there:
-            with locked(f"image-{digest([reference])}"):
-                archive = _archive(name, reference, packages)
-                with step(f"import {name}"):
-                    containers.load(known, packages, {reference: archive})
-                shutil.rmtree(archive.parent)
+            _build(name, reference, packages)
+            with step(f"import {name}"), tempfile.TemporaryDirectory() as work:
+                about = json.loads(baseimage.buildah("inspect", "--type", "image", reference))
+                present = containers.blobs(known, packages)
+                archive = layers.write(reference, about["OCIv1"], present, Path(work))
+                containers.load(known, packages, {reference: archive})
         note = _noted(cluster, reference)
         note.parent.mkdir(exist_ok=True)
         note.touch()
     return wanted
+
+
+def _build(name: str, reference: str, packages: Path) -> None:
+    """Build an image unless buildah has it."""
+    with locked(f"image-{digest([reference])}"):
+        if not layers.exists(reference):
+            with step(f"image {name}"), tempfile.TemporaryDirectory() as work:
+                _buildah(TABLE[name], reference, Path(work), packages)
 
 
 def _buildah(image: Image, reference: str, work: Path, packages: Path) -> None:
