@@ -5,7 +5,7 @@ import json
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,19 @@ class Api:
     def list(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Object]:
         answer = self._client.get(RESOURCES[kind].path(namespace), params={"labelSelector": selector})
         return [{"kind": kind, **item} for item in self._content(answer)["items"]]
+
+    def moment(self, kind: str, namespace: str) -> str:
+        """The present as `history` wants it."""
+        answer = self._client.get(RESOURCES[kind].path(namespace), params={"limit": 1})
+        return str(self._content(answer)["metadata"]["resourceVersion"])
+
+    def history(self, kind: str, namespace: str, since: str) -> Sequence[Object]:
+        """Every version of every object of a kind that was written since a moment some minutes ago."""
+        params = {"watch": "1", "resourceVersion": since, "timeoutSeconds": "1"}
+        with self._client.stream("GET", RESOURCES[kind].path(namespace), params=params) as answer:
+            changes = [json.loads(line) for line in answer.iter_lines()]
+        assert all(change["type"] != "ERROR" for change in changes), changes
+        return [change["object"] for change in changes]
 
     def create(self, obj: Object) -> Object:
         path = RESOURCES[obj["kind"]].path(obj["metadata"].get("namespace"))
