@@ -20,17 +20,16 @@ from modeldeploy.core.decision import Decision
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot, Target
+from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.judge import Finding, Judge
-from modeldeploy.reconcile.observe import Memory, Refusal, children, observe, owner, revisions
+from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.wanted import handovers, unwanted_objects, wanted_objects
 from modeldeploy.render.meta import Owner, is_owned
-from modeldeploy.render.revision import controller_revision
-from modeldeploy.render.workload import deployment, pod_template
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ Object = Mapping[str, Any]
 
 SOON = timedelta(milliseconds=50)
 """Until the routers are asked again what they serve."""
-REFUSAL_PAUSE = timedelta(seconds=20)
-"""Until the API server is asked again for what it refused: a policy or a quota may have been changed."""
 
 
 class DeploymentReconciler:
@@ -76,6 +73,7 @@ class DeploymentReconciler:
         self._recorder = recorder
         self._clock = clock
         self._applier = Applier(kube, cache)
+        self._admission = Admission(kube, cache, self._applier, clock)
         self._ports = Ports(cache)
         self._memory: dict[tuple[str, str], tuple[str, Memory]] = {}
 
@@ -96,7 +94,7 @@ class DeploymentReconciler:
         of, request = owner(obj), read_spec(obj)
         memory = self._remember(of)
         known = revisions(self._cache, of)
-        target, trouble = await self._target(obj, of, request, known, memory)
+        target, trouble = await self._admission.target(obj, of, request, known, memory)
         snapshot = self._snapshot(obj, of, request, known, target, memory)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
@@ -137,64 +135,6 @@ class DeploymentReconciler:
             answered=finding.answered,
             now=now,
         )
-
-    async def _target(
-        self,
-        obj: Object,
-        of: Owner,
-        request: Request,
-        known: dict[str, Revision],
-        memory: Memory,
-    ) -> tuple[Target | None, NameTaken | Forbidden | None]:
-        """The revision in spec; recorded before anything else, once the API server would take its pods.
-
-        What stands in the way and may go away again comes without one, as if spec could not be read.
-        """
-        if request.spec is None:
-            return None, None
-        content = naming.revision_content(obj["spec"])
-        name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
-        target = Target(name, request.spec.model.version)
-        if name in known:
-            return target, None
-        revision = Revision(
-            name=name,
-            number=max((one.number for one in known.values()), default=0) + 1,
-            model_version=request.spec.model.version,
-            content=content,
-            template=pod_template(request.spec.server),
-        )
-        try:
-            refusal = await self._refusal(of, revision, request.spec, memory)
-            if refusal is None:
-                record = controller_revision(of, revision)
-                self._cache.wrote(await self._kube.apply(record, manager=naming.FIELD_MANAGER))
-                known[name] = revision
-        except Terminating:
-            raise
-        except (NameTaken, Forbidden) as trouble:
-            return None, trouble
-        return target, None
-
-    async def _refusal(
-        self, of: Owner, revision: Revision, spec: ModelDeploymentSpec, memory: Memory
-    ) -> str | None:
-        """Why the API server doesn't take the revision's pods, or None; asked again only after a pause."""
-        now = self._clock.now()
-        known = memory.refused.get(revision.name)
-        if known and now < known.until:
-            return known.message
-        wanted = deployment(of, revision, spec.server, spec.server.replicas.min)
-        try:
-            await self._kube.apply(wanted, manager=naming.FIELD_MANAGER, dry_run=True)
-        except Invalid as error:
-            # It may have been tried on somebody else's Deployment of that name.
-            await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
-            message = f"spec.server is refused by the API server: {error.message}"
-            memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
-            return message
-        memory.refused.pop(revision.name, None)
-        return None
 
     def _with_port(self, decision: Decision, of: Owner) -> Decision:
         if decision.status.routing:

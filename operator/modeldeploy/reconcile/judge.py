@@ -22,6 +22,8 @@ from modeldeploy.render.meta import Owner
 
 logger = logging.getLogger(__name__)
 
+PROMETHEUS_URL = "spec.monitoring.prometheus.url"
+
 
 class Finding(NamedTuple):
     """What is known at the moment.
@@ -78,8 +80,10 @@ class Judge:
         if spec is None or not _asks(spec):
             return None
         found = [*judgement.problems(spec)]
-        where = self._sampler.complaint(_url(spec))
-        return "; ".join([*found, where] if where else found) or None
+        # One complaint about a URL is enough, and where it holds credentials that one doesn't repeat it.
+        if not any(one.startswith(PROMETHEUS_URL) for one in found):
+            found.append(self._sampler.complaint(_url(spec)) or "")
+        return "; ".join(filter(None, found)) or None
 
     def look(
         self, of: Owner, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, now: datetime

@@ -41,9 +41,13 @@ def identity(item: Any, field: str) -> tuple[Any, ...]:
 
 
 def _merge_list(base: list[Any], over: list[Any], field: str) -> list[Any]:
-    if not all(isinstance(item, Mapping) for item in (*base, *over)):
-        return over
+    if not all(isinstance(item, Mapping) and _has_plain_identity(item, field) for item in (*base, *over)):
+        return over  # the API server will say what is wrong with it
     ours = {identity(item, field): item for item in base}
     theirs = {identity(item, field): item for item in over}
     kept = [merge(item, theirs[key], "") if key in theirs else item for key, item in ours.items()]
-    return kept + [item for key, item in theirs.items() if key not in ours]
+    return kept + [item for item in over if identity(item, field) not in ours]
+
+
+def _has_plain_identity(item: Any, field: str) -> bool:
+    return all(isinstance(part, str | int | None) for part in identity(item, field))

@@ -123,6 +123,16 @@ MERGES = {
     "a null removes": ({"a": 1, "b": 2}, {"a": None}, {"b": 2}),
     "maps merge": ({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"x": 1, "y": 2}}),
     "plain lists are replaced": ({"args": ["a"]}, {"args": ["b"]}, {"args": ["b"]}),
+    "a name that is no name is left for the API server to refuse": (
+        {"containers": [{"name": "a"}]},
+        {"containers": [{"name": ["a"]}]},
+        {"containers": [{"name": ["a"]}]},
+    ),
+    "what stands twice is left twice": (
+        {"volumes": []},
+        {"volumes": [{"name": "a"}, {"name": "a"}]},
+        {"volumes": [{"name": "a"}, {"name": "a"}]},
+    ),
     "mounts merge by path": (
         {"volumeMounts": [{"mountPath": "/a", "name": "v"}]},
         {"volumeMounts": [{"mountPath": "/a", "readOnly": True}, {"mountPath": "/b", "name": "w"}]},

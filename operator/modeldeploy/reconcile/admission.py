@@ -1,0 +1,105 @@
+"""Whether the API server would take what spec asks for: known before anything that runs is touched."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from modeldeploy.adapters.clock import Clock
+from modeldeploy.adapters.kube.cache import Cache
+from modeldeploy.adapters.kube.client import Kube
+from modeldeploy.adapters.kube.errors import Forbidden, Invalid, Terminating
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core import naming
+from modeldeploy.core.request import Request
+from modeldeploy.core.snapshot import Revision, Target
+from modeldeploy.reconcile.apply import Applier, NameTaken
+from modeldeploy.reconcile.observe import Memory, Refusal
+from modeldeploy.render.meta import Owner, is_owned
+from modeldeploy.render.revision import controller_revision
+from modeldeploy.render.workload import deployment, pod_template
+
+Object = Mapping[str, Any]
+
+REFUSAL_PAUSE = timedelta(seconds=20)
+"""Until the API server is asked again for what it refused: a policy or a quota may have been changed."""
+
+
+class Admission:
+    """Lets new revisions in.
+
+    Args:
+        kube: The API server.
+        cache: Gets the answers to our own writes.
+        applier: Knows what is foreign.
+        clock: The time.
+    """
+
+    def __init__(self, kube: Kube, cache: Cache, applier: Applier, clock: Clock) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._applier = applier
+        self._clock = clock
+
+    async def target(
+        self,
+        obj: Object,
+        of: Owner,
+        request: Request,
+        known: dict[str, Revision],
+        memory: Memory,
+    ) -> tuple[Target | None, NameTaken | Forbidden | None]:
+        """The revision in spec; recorded before anything else, once the API server would take its pods.
+
+        What stands in the way and may go away again comes without one, as if spec could not be read.
+        """
+        if request.spec is None:
+            return None, None
+        content = naming.revision_content(obj["spec"])
+        name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
+        target = Target(name, request.spec.model.version)
+        if name in known:
+            return target, None
+        revision = Revision(
+            name=name,
+            number=max((one.number for one in known.values()), default=0) + 1,
+            model_version=request.spec.model.version,
+            content=content,
+            template=pod_template(request.spec.server),
+        )
+        try:
+            refusal = await self._refusal(of, revision, request.spec, memory)
+            if refusal is None:
+                record = controller_revision(of, revision)
+                self._cache.wrote(await self._kube.apply(record, manager=naming.FIELD_MANAGER))
+                known[name] = revision
+        except Terminating:
+            raise
+        except (NameTaken, Forbidden) as trouble:
+            return None, trouble
+        return target, None
+
+    async def _refusal(
+        self, of: Owner, revision: Revision, spec: ModelDeploymentSpec, memory: Memory
+    ) -> str | None:
+        """Why the API server doesn't take the revision's pods, or None; asked again only after a pause."""
+        now = self._clock.now()
+        known = memory.refused.get(revision.name)
+        if known and now < known.until:
+            return known.message
+        wanted = deployment(of, revision, spec.server, spec.server.replicas.min)
+        try:
+            await self._kube.apply(wanted, manager=naming.FIELD_MANAGER, dry_run=True)
+        except Invalid as error:
+            # It may have been tried on somebody else's Deployment of that name.
+            await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
+            message = f"the API server refuses the pod template made of spec.server: {_of_template(error)}"
+            memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
+            return message
+        memory.refused.pop(revision.name, None)
+        return None
+
+
+def _of_template(error: Invalid) -> str:
+    """The complaints about a Deployment, with paths as they are in its pod template, which users know."""
+    told = (f"{cause.field.removeprefix('spec.template.')}: {cause.message}" for cause in error.causes)
+    return "; ".join(told) or error.message
