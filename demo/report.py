@@ -108,7 +108,7 @@ def tell(console: Console, facts: Facts, interval: str) -> None:
     table.add_column("T+ s", justify="right")
     table.add_column("")
     for at, text in timeline(facts):
-        table.add_row(f"{at - zero:.1f}", text)
+        table.add_row(f"{at - zero:.1f}", text, style=_style(text))
     console.print()
     console.print(table)
     numbers = Table(box=None, pad_edge=False, show_header=False)
@@ -143,6 +143,14 @@ def figures(facts: Facts, interval: str) -> list[tuple[str, str]]:
     if facts.restarted is not None:
         rows.append((str(facts.restarted), f"pods started anew by the promotion of {BETTER}"))
     return rows
+
+
+def _style(text: str) -> str:
+    """The two moments that the demo is about stand out."""
+    return next(
+        (style for word, style in (("rolled back", "bold red"), ("promoted", "bold green")) if word in text),
+        "",
+    )
 
 
 def _as_wished(ended: Ended, word: str) -> bool:
