@@ -117,6 +117,12 @@ def load(record: Record, packages: Path, archives: Mapping[str, Path]) -> None:
             run([*_ctr(record, packages), "images", "import", archive])
 
 
+def remove(record: Record, packages: Path, reference: str) -> None:
+    """Forget an image; containers made of it go on."""
+    if reference in loaded(record, packages):
+        run([*_ctr(record, packages), "images", "remove", reference])
+
+
 def _shims(record: Record) -> Iterator[int]:
     """The processes of containerd's shims that were started for our socket."""
     marks = ["-address", str(socket(record))]

