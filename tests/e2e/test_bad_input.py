@@ -1,16 +1,17 @@
 """What users get wrong while a version serves: it is said on the object, and what serves goes on serving."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from digits.load import Load
-from e2e.messages import calm, containers, hears
+from e2e.faults import FAULTS, Fault
+from e2e.messages import calm, hears
 from e2e.reach import Object, until
-from e2e.support import SILENT, Installation, Place, condition, is_ready, restarts
+from e2e.support import OURS, ROUTER, SILENT, Installation, Place, condition, is_ready, restarts, stands
 from modeldeploy.core import naming
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +46,9 @@ class Served:
 
     def pods(self) -> dict[str, int]:
         """Restarts by UID of the pods that serve."""
-        return restarts(self.place.pods(self.place.status()["stable"]["revision"]))
+        pods = self.place.pods(self.place.status()["stable"]["revision"])
+        mine = {uid: pod for uid, pod in pods.items() if pod["metadata"]["labels"][naming.NAME] == "digits"}
+        return restarts(mine)
 
     def mend(self) -> None:
         """Go back to what serves."""
@@ -77,88 +80,6 @@ def served(loaded: Served, installed: Installation) -> Iterator[Served]:
     assert loaded.pods() == pods, "the pods that serve were replaced or restarted"
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A version whose pods can't run.
-
-    Attributes:
-        server: Changes of `spec.server`.
-        reason: Of the condition.
-        words: Of the message.
-        sign: What of the cluster shows the fault first; None when the API server's answer does.
-    """
-
-    server: Object
-    reason: str
-    words: tuple[str, ...]
-    sign: Callable[[Place], object] | None = None
-
-
-def _pod(**model: Any) -> Object:
-    return {"podTemplate": {"spec": {"containers": [{"name": "model", **model}]}}}
-
-
-def _waits(*reasons: str) -> Callable[[Place], object]:
-    return lambda place: any(
-        one["state"].get("waiting", {}).get("reason") in reasons for one in containers(place)
-    )
-
-
-def _unschedulable(place: Place) -> object:
-    pods = place.api.list("Pod", place.namespace)
-    return any((condition(pod["status"], "PodScheduled") or {}).get("status") == "False" for pod in pods)
-
-
-def _refused(place: Place) -> object:
-    return any(
-        condition(one["status"], "ReplicaFailure") for one in place.api.list("Deployment", place.namespace)
-    )
-
-
-FAULTS = {
-    "an image that does not exist": Fault(
-        {"image": "localhost/nowhere:1"},
-        "PodsNotReady",
-        ("its image cannot be pulled", "localhost/nowhere:1", "correct spec.server.image"),
-        _waits("ErrImagePull", "ImagePullBackOff"),
-    ),
-    "a server that crashes": Fault(
-        _pod(command=["python3", "-c", "raise SystemExit(3)"]),
-        "PodsNotReady",
-        ("container model of pod", "crashes", "exit code 3", "see kubectl logs"),
-        lambda place: any("terminated" in one["state"] | one["lastState"] for one in containers(place)),
-    ),
-    "a port that nothing listens on": Fault(
-        {"port": 9999},
-        "Progressing",
-        ("does not answer GET /v2/health/ready on port 9999 yet",),
-        lambda place: sum("running" in one["state"] for one in containers(place)) > 1,
-    ),
-    "more than any node has": Fault(
-        {"resources": {"requests": {"cpu": "1000"}}},
-        "PodsNotReady",
-        ("fits on no node", "Insufficient cpu", "lower spec.server.resources.requests"),
-        _unschedulable,
-    ),
-    "more rights than the namespace allows": Fault(
-        _pod(securityContext={"privileged": True, "allowPrivilegeEscalation": True}),
-        "PodsNotReady",
-        ("its pods are refused", 'violates PodSecurity "restricted', "privileged"),
-        _refused,
-    ),
-    "rights that contradict each other": Fault(
-        _pod(securityContext={"privileged": True}),
-        "InvalidSpec",
-        ("securityContext", "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
-    ),
-    "a field that no pod has": Fault(
-        {"podTemplate": {"spec": {"nodeSelektor": {"disk": "fast"}}}},
-        "InvalidSpec",
-        ("refuses the pod template made of spec.server: spec.nodeSelektor: field not declared in schema",),
-    ),
-}
-
-
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_version_that_cannot_run_says_why_and_gets_no_request(served: Served, fault: Fault) -> None:
     obj, place, sign = served.good(), served.place, fault.sign
@@ -171,6 +92,40 @@ def test_a_version_that_cannot_run_says_why_and_gets_no_request(served: Served, 
     status = place.status()
     assert (status["stable"]["modelVersion"], status["stable"]["weight"]) == ("v1", 100)
     assert (condition(status, "Available") or {})["status"] == "True"
+
+
+def test_a_version_that_never_gets_ready_is_given_up_at_its_deadline(served: Served) -> None:
+    obj = served.good()
+    obj["spec"]["model"]["version"] = "v2"
+    obj["spec"]["server"] |= {"resources": {"requests": {"cpu": "1000"}}, "startupTimeout": "1s"}
+    obj["spec"]["rollout"]["progressDeadline"] = "2s"
+    served.place.apply(obj)
+    began = "version v2 was rolled back: not ready after 3s: pod digits-"
+    hears(served.place, "RolledBack", began, "fits on no node", "version v1 serves", sign=lambda: False)
+    assert stands(served.place.status(), "Stalled")
+
+
+def test_a_model_that_is_deleted_in_mid_canary_takes_nothing_of_its_neighbour(served: Served) -> None:
+    place, neighbour = served.place, served.good()
+    neighbour["metadata"]["name"] = "other"
+    place.apply(neighbour)
+    place.until_ready("v1", name="other")
+    canary = served.canary()
+    canary["metadata"]["name"] = "other"
+    place.apply(canary)
+    place.until_step("v1b", name="other")
+    place.kubectl("delete", "modeldeployment", "other", "--wait=false")
+    until(lambda: not place.children(f"{OURS},modeldeploy.dev/name=other"), "the end of what belonged to it")
+    until(
+        lambda: [one["name"] for one in _owners(place, ROUTER)] == ["digits"],
+        "the router being its neighbour's alone",
+    )
+
+
+def _owners(place: Place, deployment: str) -> list[Object]:
+    found = place.api.get("Deployment", place.namespace, deployment)
+    owners: list[Object] = found["metadata"]["ownerReferences"] if found else []
+    return owners
 
 
 SPECS = {
