@@ -63,7 +63,7 @@ FAULTS = {
     "a port that nothing listens on": Fault(
         {"port": 9999},
         "Progressing",
-        ("does not answer GET /v2/health/ready on port 9999 yet",),
+        ("does not answer GET /v2/health/ready on port 9999 with success yet",),
         lambda place: sum("running" in one["state"] for one in containers(place)) > 1,
     ),
     "more than any node has": Fault(

@@ -32,6 +32,8 @@ MANY = 2
 """Restarts that make a habit."""
 ENDED_FROM_OUTSIDE = (0, 137, 143)
 """Exit codes of what was told to end (SIGKILL, SIGTERM), as after a failed probe, or ended in peace."""
+NEVER_RAN = ("StartError", "ContainerCannotRun")
+"""Reasons for an end that came before the program's beginning, so that there is no log."""
 LONGEST = 300
 """Characters of a foreign message that are passed on."""
 _REPEATED = re.compile(r'^Back-off pulling image "[^"]*": \w+: ')
@@ -97,24 +99,29 @@ def _crash(pod: Object, revision: Revision | None) -> Problem | None:
     for one in _containers(pod):
         if one.get("ready"):
             continue
-        state, restarts = one.get("state") or {}, int(one.get("restartCount") or 0)
-        loops = (state.get("waiting") or {}).get("reason") == CRASH_LOOP
+        state = one.get("state") or {}
         last = state.get("terminated") or (one.get("lastState") or {}).get("terminated") or {}
-        failed = bool(last) and not _was_told_to_end(last)
-        if not (loops or failed):
-            continue
-        often = " again and again" if loops or restarts >= MANY else ""
-        what = f"container {one['name']} of pod {_name(pod)}"
-        log = f"see kubectl logs {_name(pod)} -c {one['name']} --previous"
-        code = f"exit code {last.get('exitCode')}" + (f", {last['reason']}" if last.get("reason") else "")
-        if failed or not last:
-            return Problem(
-                f"{what} crashes{often} ({code})" if last else f"{what} crashes{often}", log, loops
-            )
-        if last.get("exitCode") == 0:
-            return Problem(f"{what} ends{often} though nothing failed; a server has to go on", log, loops)
-        return Problem(f"{what} is restarted{often}: it {_fails_probe(revision, one)}", log, loops)
+        loops = (state.get("waiting") or {}).get("reason") == CRASH_LOOP
+        often = loops or int(one.get("restartCount") or 0) >= MANY
+        if last and (often or not _was_told_to_end(last)):
+            text, mend = _ending(pod, one, last, revision, often=often)
+            return Problem(text, mend, loops)
     return None
+
+
+def _ending(
+    pod: Object, container: Object, last: Object, revision: Revision | None, *, often: bool
+) -> tuple[str, str]:
+    """How a container ended, and what tells more."""
+    what, again = f"container {container['name']} of pod {_name(pod)}", " again and again" if often else ""
+    code = f"exit code {last.get('exitCode')}" + (f", {last['reason']}" if last.get("reason") else "")
+    log = f"see kubectl logs {_name(pod)} -c {container['name']} --previous"
+    if last.get("reason") in NEVER_RAN:
+        why = _short(str(last.get("message") or code).rpartition("container init: ")[2])
+        return f"{what} cannot be started: {why}", f"{CORRECT_TEMPLATE} or the image"
+    if _was_told_to_end(last):
+        return f"{what} is restarted{again} ({code}): it ends or {_fails_probe(revision, container)}", log
+    return f"{what} crashes{again} ({code})", log
 
 
 def _was_told_to_end(last: Object) -> bool:
@@ -161,10 +168,14 @@ def _was_ready(pod: Object, container: Object) -> bool:
 
 
 def _starting(pods: list[Object], revision: Revision | None) -> str | None:
-    """What a server that may still be loading its model has not done yet."""
-    return next(
-        (f"pod {_name(pod)} {_fails_probe(revision, one)} yet" for pod in pods for one in _running(pod)), None
-    )
+    """What is still to come of a pod that starts as it should, as far as can be seen."""
+    for pod in pods:
+        for one in _running(pod):
+            return f"pod {_name(pod)} {_fails_probe(revision, one)} yet"
+    for pod in pods:
+        if any((one.get("state") or {}).get("waiting") for one in _containers(pod)):
+            return f"pod {_name(pod)} is being created (if that lasts: kubectl describe pod {_name(pod)})"
+    return None
 
 
 def _running(pod: Object) -> list[Object]:
@@ -177,8 +188,8 @@ def _fails_probe(revision: Revision | None, container: Object) -> str:
     named = {port.get("name"): port["containerPort"] for port in mine.get("ports") or []}
     probe = mine.get("readinessProbe") or {}
     if "httpGet" in probe:
-        where = probe["httpGet"].get("port")
-        return f"does not answer GET {probe['httpGet'].get('path')} on port {named.get(where, where)}"
+        where, path = probe["httpGet"].get("port"), probe["httpGet"].get("path")
+        return f"does not answer GET {path} on port {named.get(where, where)} with success"
     if "tcpSocket" in probe:
         where = probe["tcpSocket"].get("port")
         return f"takes no connection on port {named.get(where, where)}"

@@ -26,6 +26,14 @@ STARTED = "2026-11-22T12:00:05Z"
 RUNNING = {"running": {"startedAt": STARTED}}
 CRASHED = {"terminated": {"exitCode": 3, "reason": "Error"}}
 KILLED = {"terminated": {"exitCode": 137, "reason": "Error"}}
+NO_PROGRAM = {
+    "terminated": {
+        "exitCode": 128,
+        "reason": "StartError",
+        "message": "failed to create containerd task: OCI runtime create failed: unable to start container "
+        'process: error during container init: exec: "x": executable file not found in $PATH',
+    }
+}
 BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
 LOG = "see kubectl logs p -c model --previous"
 
@@ -138,20 +146,32 @@ UNSCHEDULED = {
         ),
         pytest.param(
             pod(BACK_OFF, last={"terminated": {"exitCode": 0, "reason": "Completed"}}, restarts=1),
-            "container model of pod p ends again and again though nothing failed; a server has to go on; "
-            f"{LOG}",
+            "container model of pod p is restarted again and again (exit code 0, Completed): it ends or does "
+            f"not answer GET /v2/health/ready on port 8080 with success; {LOG}",
             id="ends in peace",
         ),
         pytest.param(
+            pod({"terminated": {"exitCode": 0, "reason": "Completed"}}, restarts=2),
+            "container model of pod p is restarted again and again (exit code 0, Completed): it ends or does "
+            f"not answer GET /v2/health/ready on port 8080 with success; {LOG}",
+            id="ends in peace, between two restarts",
+        ),
+        pytest.param(
+            pod(NO_PROGRAM),
+            'container model of pod p cannot be started: exec: "x": executable file not found in $PATH; '
+            "correct spec.server.podTemplate or the image",
+            id="no such program",
+        ),
+        pytest.param(
             pod(BACK_OFF, last=KILLED, restarts=3),
-            "container model of pod p is restarted again and again: it does not answer GET /v2/health/ready "
-            f"on port 8080; {LOG}",
+            "container model of pod p is restarted again and again (exit code 137, Error): it ends or does "
+            f"not answer GET /v2/health/ready on port 8080 with success; {LOG}",
             id="killed for its probe, in back-off",
         ),
         pytest.param(
             pod(RUNNING, last=KILLED, restarts=1),
-            "pod p runs but does not answer GET /v2/health/ready on port 8080 and was restarted; correct "
-            "spec.server.port or readinessPath if the server answers elsewhere",
+            "pod p runs but does not answer GET /v2/health/ready on port 8080 with success and was "
+            "restarted; correct spec.server.port or readinessPath if the server answers elsewhere",
             id="killed for its probe, running again",
         ),
         pytest.param(
@@ -161,8 +181,8 @@ UNSCHEDULED = {
                     {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-22T12:09:00Z"},
                 ),
             ),
-            "pod p runs but does not answer GET /v2/health/ready on port 8080; correct spec.server.port or "
-            "readinessPath if the server answers elsewhere",
+            "pod p runs but does not answer GET /v2/health/ready on port 8080 with success; correct "
+            "spec.server.port or readinessPath if the server answers elsewhere",
             id="was ready once",
         ),
         pytest.param(
@@ -202,7 +222,13 @@ def test_a_model_that_loads_is_awaited_and_nothing_is_wrong() -> None:
     never = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-22T12:00:00Z"}
     seen = look(pod(RUNNING, conditions=(never,)))
     assert seen.problem is None
-    assert seen.awaiting == "pod p does not answer GET /v2/health/ready on port 8080 yet"
+    assert seen.awaiting == "pod p does not answer GET /v2/health/ready on port 8080 with success yet"
+
+
+def test_a_pod_whose_volumes_may_be_missing_says_where_to_look() -> None:
+    seen = look(pod(waiting("ContainerCreating")))
+    assert seen.problem is None
+    assert seen.awaiting == "pod p is being created (if that lasts: kubectl describe pod p)"
 
 
 def test_a_connection_is_all_that_some_servers_are_asked_for() -> None:
