@@ -43,6 +43,9 @@ class _Hashing(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self.size
+
     def write(self, data: Any) -> int:
         self.hash.update(data)
         self.size += len(data)
@@ -127,8 +130,7 @@ def write_layer(root: Path, target: Path) -> tuple[str, int]:
     """Write the folder of one layer as an archive; give back the archive's digest and size."""
     with target.open("wb") as file:
         hashing = _Hashing(file)
-        # a stream, so that nothing is written twice and the hash can follow
-        with tarfile.open(fileobj=hashing, mode="w|", bufsize=1 << 20) as tar:
+        with tarfile.TarFile(fileobj=hashing, mode="w", copybufsize=1 << 20) as tar:
             for info, path in _entries(root):
                 if path is None:
                     tar.addfile(info)
