@@ -17,8 +17,8 @@ HISTORY = 3600.0
 """Seconds before a trial that a replay begins: what the dispersion remembers."""
 
 _POINTS = 240
-"""Points per series in one range. Prometheus would give 11,000, but what a large answer takes while it is read
-stays with the process."""
+"""Points per series in one range. Prometheus would give 11,000, but what a large answer takes while it is
+read stays with the process."""
 
 Shares = Mapping[tuple[str, str], Answer]
 """A family's answer by (namespace, name)."""
