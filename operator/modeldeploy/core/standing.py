@@ -19,6 +19,10 @@ from modeldeploy.core.steps import position, steps
 from modeldeploy.core.trial import holding, lacks_requests, pausing, start_deadline, step_deadline
 
 
+LACKING = {Verdict.NO_DATA: "no data yet", Verdict.INCONCLUSIVE: "too little evidence yet"}
+"""What a step waits for, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Where the object stands.
@@ -172,8 +176,8 @@ def _evidence_lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate
     failed = {entry.name: entry.message for entry in _unanswered(status)}
     parts = []
     for entry in holding(snapshot):
-        why = failed.get(entry.name) if entry.verdict is Verdict.ERROR else None
-        parts.append(f"{entry.name} ({(why or entry.verdict).removeprefix(f'{entry.name}: ')})")
+        why = failed.get(entry.name) or LACKING.get(entry.verdict, str(entry.verdict))
+        parts.append(f"{entry.name} ({why.removeprefix(f'{entry.name}: ')})")
     return ", ".join([*parts, f"the step's {floor} requests"] if floor else parts)
 
 

@@ -121,7 +121,14 @@ def table() -> dict[str, tuple[Snapshot, str, str, str, str]]:
             "Progressing",
             "Progressing",
             "Reconciling",
-            "canary v2 at 10%: step 1 of 2; waits for nulls (NoData)",
+            "canary v2 at 10%: step 1 of 2; waits for nulls (no data yet)",
+        ),
+        "canary with few requests": (
+            snapshot("v2", ON_TRIAL, observed(BOTH), says=[waiting(Verdict.INCONCLUSIVE)]),
+            "Progressing",
+            "Progressing",
+            "Reconciling",
+            "canary v2 at 10%: step 1 of 2; waits for nulls (too little evidence yet)",
         ),
         "canary whose metrics store is away": (
             snapshot("v2", ON_TRIAL, observed(BOTH), says=[AWAY]),
