@@ -1,8 +1,8 @@
-"""Asks for many objects at once: each question goes to a server once per tick, whoever wants its answer."""
+"""Asks for many objects at once: what many want to know is asked once per tick, in one question."""
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,9 @@ read stays with the process."""
 
 Shares = Mapping[tuple[str, str], Answer]
 """A family's answer by (namespace, name)."""
+Questions = tuple[Query, ...]
+"""What goes to a server in one expression: families' questions, or a user's own one."""
+Found = Mapping[Query, Shares | Answer]
 
 
 def tick(at: datetime, interval: str) -> datetime:
@@ -48,7 +51,7 @@ class Sampler:
     """Answers the judgement's questions.
 
     Questions are asked about the tick itself, not about some time before it: numerator and denominator are
-    one query's answer, from one scrape of each pod, so that nothing is gained by waiting until all pods have
+    in one query's answer, from one scrape of each pod, so that nothing is gained by waiting until all pods have
     been scraped once more; a pod whose scrape is late adds its counts at the next look. A scrape that ends
     while it is being asked may be in one answer and not in another; its counts are then in the next one.
 
@@ -69,7 +72,7 @@ class Sampler:
         self._allowed = {self._url, *(item.rstrip("/") for item in allowed)} - {""}
         self._connect = connect
         self._servers: dict[str, Prometheus] = {}
-        self._latest: dict[tuple[str, Query], tuple[datetime, asyncio.Task[Shares | Answer]]] = {}
+        self._latest: dict[tuple[str, Questions], tuple[datetime, asyncio.Task[Found]]] = {}
 
     def complaint(self, url: str | None) -> str | None:
         """Why an object's metrics store may not be asked, in a sentence with the mend; None if it may."""
@@ -89,10 +92,10 @@ class Sampler:
         if complaint is not None:
             return dict.fromkeys(wanted, QueryFailed(complaint))
         url = (who.url or self._url).rstrip("/")
-        tasks = [self._asked(url, query, at) for query in wanted]
+        tasks = [self._asked(url, questions, at) for questions in _grouped(wanted)]
         # Shielded: what one object no longer waits for is still another's answer.
-        answers = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
-        return {query: _part(answer, who) for query, answer in zip(wanted, answers, strict=True)}
+        found = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
+        return {query: _part(answer, who) for answers in found for query, answer in answers.items()}
 
     async def rebuild(
         self, who: Ticket, spec: ModelDeploymentSpec, roles: Roles, now: datetime
@@ -143,13 +146,13 @@ class Sampler:
         for server in self._servers.values():
             server.close()
 
-    def _asked(self, url: str, query: Query, at: datetime) -> asyncio.Task[Shares | Answer]:
-        latest = self._latest.get((url, query))
+    def _asked(self, url: str, questions: Questions, at: datetime) -> asyncio.Task[Found]:
+        latest = self._latest.get((url, questions))
         if latest is not None and latest[0] == at:
             return latest[1]
-        task = asyncio.create_task(self._answer(url, query, at))
+        task = asyncio.create_task(self._answer(url, questions, at))
         if latest is None or latest[0] < at:
-            self._latest[url, query] = (at, task)
+            self._latest[url, questions] = (at, task)
             self._forget(at)
         return task
 
@@ -159,9 +162,15 @@ class Sampler:
         for key in old:
             del self._latest[key]
 
-    async def _answer(self, url: str, query: Query, at: datetime) -> Shares | Answer:
-        result = await self._server(url).query(query.expression, at)
-        return result if isinstance(result, QueryFailed) else _read(query, result)
+    async def _answer(self, url: str, questions: Questions, at: datetime) -> Found:
+        result = await self._server(url).query(judgement.together(questions), at)
+        if isinstance(result, QueryFailed):
+            return dict.fromkeys(questions, result)
+        try:
+            parts = judgement.apart(questions, result)
+        except (KeyError, TypeError):
+            return dict.fromkeys(questions, _NO_VECTOR)
+        return {query: _read(query, part) for query, part in parts.items()}
 
     def _server(self, url: str) -> Prometheus:
         if url not in self._servers:
@@ -170,13 +179,21 @@ class Sampler:
 
 
 _KEPT = timedelta(minutes=1)
+_NO_VECTOR = QueryFailed("the metrics store's answer is not a vector of numbers")
+
+
+def _grouped(queries: Sequence[Query]) -> list[Questions]:
+    """All families in one; in an order of their own, so that objects with the same families share an answer."""
+    families = sorted((query for query in queries if query.family), key=lambda query: str(query.family))
+    own = [(query,) for query in queries if not query.family]
+    return [tuple(families), *own] if families else own
 
 
 def _read(query: Query, result: Result) -> Shares | Answer:
     try:
         return judgement.single(result) if query.family is None else judgement.share_out(query, result)
     except (KeyError, TypeError, ValueError, IndexError):
-        return QueryFailed("the metrics store's answer is not a vector of numbers")
+        return _NO_VECTOR
 
 
 def _part(answer: Shares | Answer, who: Ticket) -> Answer:

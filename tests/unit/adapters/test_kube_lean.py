@@ -17,7 +17,8 @@ import kopf
 from kubernetes.aio.config import load_kube_config
 from modeldeploy.adapters.kube.config import api_client
 registry = kopf.OperatorRegistry()
-print(*sorted(name for name in sys.modules if name.startswith(("kubernetes.", "oauthlib", "requests_oauthlib"))))
+unwanted = ("kubernetes.", "oauthlib", "requests_oauthlib")
+print(*sorted(name for name in sys.modules if name.startswith(unwanted)))
 """
 
 

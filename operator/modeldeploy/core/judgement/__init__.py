@@ -16,10 +16,12 @@ from modeldeploy.core.judgement.queries import (
     Query,
     QueryFailed,
     Row,
+    apart,
     narrowed,
     queries,
     share_out,
     single,
+    together,
 )
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence
@@ -35,6 +37,7 @@ __all__ = [
     "Roles",
     "Row",
     "advance",
+    "apart",
     "assess",
     "narrowed",
     "problems",
@@ -42,4 +45,5 @@ __all__ = [
     "requests",
     "share_out",
     "single",
+    "together",
 ]

@@ -30,21 +30,21 @@ class Family(StrEnum):
 
 
 class Source(NamedTuple):
-    """Where a family's counters come from: a selector, and the label that tells its parts apart."""
+    """Where a family's counters come from: names of metrics, and the label that tells a family's parts apart."""
 
-    selector: str
+    names: tuple[str, ...]
     part: str
 
 
 SOURCES = {
     # Answers by class of status. Envoy counts time-outs (504) and upstream resets (503) here, and a request
     # that was retried once, by its last answer.
-    Family.REQUESTS: Source('__name__="envoy_cluster_upstream_rq_xx"', "envoy_response_code_class"),
-    Family.LATENCY: Source('__name__="envoy_cluster_upstream_rq_time_bucket"', "le"),
-    Family.NULLS: Source('__name__=~"model_output_(null|values)_total"', "__name__"),
-    Family.MISSING: Source('__name__=~"model_input_(missing|values)_total"', "__name__"),
-    Family.SIZE: Source('__name__=~"model_input_size_(sum|count)"', "__name__"),
-    Family.BRIGHTNESS: Source('__name__=~"model_input_brightness_(sum|count)"', "__name__"),
+    Family.REQUESTS: Source(("envoy_cluster_upstream_rq_xx",), "envoy_response_code_class"),
+    Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), "le"),
+    Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), "__name__"),
+    Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), "__name__"),
+    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), "__name__"),
+    Family.BRIGHTNESS: Source(("model_input_brightness_sum", "model_input_brightness_count"), "__name__"),
 }
 PRESET_FAMILY = {
     Preset.LATENCY_P50: Family.LATENCY,
@@ -137,11 +137,35 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
 
 def family_query(family: Family, matchers: str = "") -> Query:
     """The question for a family's counters, narrowed by further matchers if any are given."""
-    selector, part = SOURCES[family]
-    return Query(
-        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {part}) "
-        f'({{{selector},modeldeploy_revision!=""{matchers}}})',
-        family,
+    source = SOURCES[family]
+    return Query(_expression(source.names, (source.part,), matchers), family)
+
+
+def together(asked: Sequence[Query]) -> str:
+    """One expression for several families' questions: an evaluation in one go, and one answer."""
+    if len(asked) == 1:
+        return asked[0].expression
+    sources = [SOURCES[query.family] for query in asked if query.family is not None]
+    names = [name for source in sources for name in source.names]
+    return _expression(names, dict.fromkeys(("__name__", *(source.part for source in sources))))
+
+
+def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any]]:
+    """The answer to `together`, as each question alone would have been answered."""
+    if len(asked) == 1:
+        return {asked[0]: list(result)}
+    found: dict[Query, list[Any]] = {query: [] for query in asked}
+    owner = {name: query for query in asked if query.family for name in SOURCES[query.family].names}
+    for item in result:
+        found[owner[item["metric"]["__name__"]]].append(item)
+    return found
+
+
+def _expression(names: Sequence[str], parts: Iterable[str], matchers: str = "") -> str:
+    named = f'__name__="{names[0]}"' if len(names) == 1 else f'__name__=~"{"|".join(names)}"'
+    return (
+        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(parts)}) "
+        f'({{{named},modeldeploy_revision!=""{matchers}}})'
     )
 
 

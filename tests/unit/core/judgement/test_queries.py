@@ -10,9 +10,11 @@ from modeldeploy.core.judgement import (
     QueryFailed,
     Roles,
     Row,
+    apart,
     narrowed,
     share_out,
     single,
+    together,
 )
 from modeldeploy.core.judgement.queries import Family, family_query
 from unit.core.judgement.simulation import SEVEN, make_spec
@@ -53,6 +55,34 @@ def test_a_question_for_one_object_names_it() -> None:
     query = narrowed(family_query(Family.NULLS), "shop", "digits")
     assert query.family is Family.NULLS
     assert 'modeldeploy_revision!="",namespace="shop",modeldeploy_name="digits"}' in query.expression
+
+
+def test_several_families_are_asked_in_one_go_and_told_apart_again() -> None:
+    asked = [family_query(family) for family in (Family.LATENCY, Family.SIZE, Family.REQUESTS)]
+    assert together(asked) == (
+        "sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, __name__, le, "
+        "envoy_response_code_class) "
+        '({__name__=~"envoy_cluster_upstream_rq_time_bucket|model_input_size_sum|model_input_size_count|'
+        'envoy_cluster_upstream_rq_xx",modeldeploy_revision!=""})'
+    )
+    names = [
+        "model_input_size_count",
+        "envoy_cluster_upstream_rq_xx",
+        "model_input_size_sum",
+        "envoy_cluster_upstream_rq_time_bucket",
+    ]
+    one, two, three, four = [_item("1", __name__=name) for name in names]
+    assert apart(asked, [one, two, three, four]) == {
+        asked[0]: [four],
+        asked[1]: [one, three],
+        asked[2]: [two],
+    }
+
+
+def test_a_question_alone_is_asked_as_it_is() -> None:
+    asked = [family_query(Family.REQUESTS)]
+    assert together(asked) == asked[0].expression
+    assert apart(asked, ["item"]) == {asked[0]: ["item"]}
 
 
 def _item(value: str, **labels: str) -> dict[str, object]:
