@@ -18,7 +18,6 @@ from modeldeploy.core.snapshot import Snapshot, Workload
 from modeldeploy.core.steps import position, steps
 from modeldeploy.core.trial import holding, lacks_requests, pausing, start_deadline, step_deadline
 
-
 LACKING = {Verdict.NO_DATA: "no data yet", Verdict.INCONCLUSIVE: "too little evidence yet"}
 """What a step waits for, in words."""
 
