@@ -50,8 +50,8 @@ class Ticket:
 class Sampler:
     """Answers the judgement's questions.
 
-    Questions are asked about the tick itself, not about some time before it: numerator and denominator are
-    in one query's answer, from one scrape of each pod, so that nothing is gained by waiting until all pods have
+    Questions are asked about the tick itself, not about some time before it: numerator and denominator are in
+    one query's answer, from one scrape of each pod, so that nothing is gained by waiting until all pods have
     been scraped once more; a pod whose scrape is late adds its counts at the next look. A scrape that ends
     while it is being asked may be in one answer and not in another; its counts are then in the next one.
 
@@ -95,7 +95,8 @@ class Sampler:
         tasks = [self._asked(url, questions, at) for questions in _grouped(wanted)]
         # Shielded: what one object no longer waits for is still another's answer.
         found = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
-        return {query: _part(answer, who) for answers in found for query, answer in answers.items()}
+        known = {query: answer for answers in found for query, answer in answers.items()}
+        return {query: _part(known[query], who) for query in wanted}
 
     async def rebuild(
         self, who: Ticket, spec: ModelDeploymentSpec, roles: Roles, now: datetime
@@ -183,10 +184,10 @@ _NO_VECTOR = QueryFailed("the metrics store's answer is not a vector of numbers"
 
 
 def _grouped(queries: Sequence[Query]) -> list[Questions]:
-    """All families in one; in an order of their own, so that objects with the same families share an answer."""
+    """All families in one, in an order of their own: objects with the same families share an answer."""
     families = sorted((query for query in queries if query.family), key=lambda query: str(query.family))
-    own = [(query,) for query in queries if not query.family]
-    return [tuple(families), *own] if families else own
+    groups: list[Questions] = [tuple(families)] if families else []
+    return groups + [(query,) for query in queries if not query.family]
 
 
 def _read(query: Query, result: Result) -> Shares | Answer:

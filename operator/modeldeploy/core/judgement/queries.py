@@ -1,9 +1,9 @@
 """What Prometheus is asked, and how its answer is shared out.
 
-Each preset belongs to a family: one expression that returns raw cumulative counters per pod for the whole
-cluster, numerator and denominator together. Both therefore come from the same scrape of a pod, and one
-question serves all objects. The labels `namespace` and `pod` are the scraped pod's (for the router's
-statistics, the router's, which stands in the namespace of the models it serves).
+Each preset belongs to a family: raw cumulative counters per pod for the whole cluster, numerator and
+denominator together. Both therefore come from the same scrape of a pod, and one question serves all objects;
+several families are asked for in one expression. The labels `namespace` and `pod` are the scraped pod's (for
+the router's statistics, the router's, which stands in the namespace of the models it serves).
 """
 
 import math
@@ -30,7 +30,7 @@ class Family(StrEnum):
 
 
 class Source(NamedTuple):
-    """Where a family's counters come from: names of metrics, and the label that tells a family's parts apart."""
+    """Where a family's counters come from: names of metrics, and the label that tells its parts apart."""
 
     names: tuple[str, ...]
     part: str
