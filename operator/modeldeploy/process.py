@@ -33,7 +33,7 @@ from modeldeploy.reconcile.judge import Judge
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
-from modeldeploy.reconcile.targets import targets
+from modeldeploy.reconcile.targets import Targets
 from modeldeploy.reconcile.wakes import Key, Wakes
 from modeldeploy.render.traffic.router_objects import RouterSettings
 from modeldeploy.settings import Settings
@@ -92,7 +92,7 @@ class Process:
             lost=self._lost,
         )
         kube.may_write = self._lease.is_leader
-        self._health = HealthServer(self._alive, self._ready, self._metrics, lambda: targets(self._cache))
+        self._health = HealthServer(self._alive, self._ready, self._metrics, Targets(self._cache).groups)
         self._started = False
 
     async def run(self, stop: asyncio.Event) -> None:

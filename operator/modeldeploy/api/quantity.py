@@ -1,6 +1,7 @@
 """Text with a unit, as users write it (`20m`, `300ms`, `1%`), and the numbers it stands for."""
 
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -23,6 +24,7 @@ Bound = Annotated[int, Field()] | Annotated[str, StringConstraints(pattern=BOUND
 """A limit with its unit: `300ms`, `1%`, or a plain number (a fraction is quoted: `"0.5"`)."""
 
 
+@lru_cache(maxsize=4096)
 def seconds(duration: str) -> float:
     """The length of a duration in seconds; `ValueError` if it isn't one."""
     if not re.fullmatch(DURATION_PATTERN, duration):

@@ -18,9 +18,20 @@ Group = dict[str, Any]
 """`{"targets": ["address:port"], "labels": {…}}`."""
 
 
-def targets(cache: Cache) -> list[Group]:
-    """One group for each running pod of a model or router, whichever replica is asked."""
-    return list(_groups(cache))
+class Targets:
+    """The targets, made anew only when something has changed: Prometheus asks as often as it scrapes."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._changes = -1
+        self._groups: list[Group] = []
+
+    def groups(self) -> list[Group]:
+        """One group for each running pod of a model or router, whichever replica is asked."""
+        if self._changes != self._cache.changes:
+            self._changes = self._cache.changes
+            self._groups = list(_groups(self._cache))
+        return self._groups
 
 
 def _groups(cache: Cache) -> Iterable[Group]:

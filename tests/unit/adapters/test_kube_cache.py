@@ -47,6 +47,22 @@ def test_a_watch_feeds_the_cache() -> None:
     assert version_of(cache) is None
 
 
+def test_changes_grow_with_every_change_and_only_then() -> None:
+    cache = Cache()
+    counts = [cache.changes]
+    for event, version in (
+        (None, "1"),
+        ("MODIFIED", "1"),
+        ("MODIFIED", "2"),
+        ("DELETED", "3"),
+        ("DELETED", "3"),
+    ):
+        cache.feed(event, obj(version=version))
+        counts.append(cache.changes)
+    grew = [after > before for before, after in itertools.pairwise(counts)]
+    assert grew == [True, False, True, True, False]
+
+
 def test_our_own_write_is_here_at_once_and_a_late_event_does_not_undo_it() -> None:
     cache = Cache()
     cache.feed("ADDED", obj(version="9"))

@@ -48,6 +48,8 @@ class Cache:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.changes = 0
+        """Grows with every change: what was made of the cache is good for as long as this stays."""
         self._clock = clock
         self._entries: dict[tuple[str, str], dict[str, _Entry]] = {}
         self._children: dict[tuple[str, str, str], set[str]] = {}
@@ -130,6 +132,7 @@ class Cache:
             self._unlink(old.obj)
         entries[name] = _Entry(slim(obj), version, self._clock() if own else None)
         self._link(entries[name].obj)
+        self.changes += 1
         return True
 
     def _supersedes(self, old: _Entry, version: str, *, own: bool) -> bool:
@@ -159,6 +162,7 @@ class Cache:
     def _drop(self, obj: Object) -> None:
         namespace, name = _place(obj)
         self._unlink(obj)
+        self.changes += 1
         entries = self._entries[obj["kind"], namespace]
         del entries[name]
         if not entries:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -135,6 +136,7 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
     return tuple(found)
 
 
+@lru_cache(maxsize=1024)
 def family_query(family: Family, matchers: str = "") -> Query:
     """The question for a family's counters, narrowed by further matchers if any are given."""
     source = SOURCES[family]
