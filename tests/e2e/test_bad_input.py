@@ -11,7 +11,7 @@ from digits.load import Load
 from e2e.faults import FAULTS, Fault
 from e2e.messages import calm, hears
 from e2e.reach import Object, until
-from e2e.support import OURS, ROUTER, SILENT, Installation, Place, condition, is_ready, restarts, stands
+from e2e.support import OURS, SILENT, Installation, Place, condition, is_ready, restarts, stands
 from modeldeploy.core import naming
 
 pytestmark = pytest.mark.e2e
@@ -54,6 +54,11 @@ class Served:
         """Go back to what serves."""
         self.place.apply(self.good())
         self.place.until_ready("v1")
+        selector = f"{OURS},{naming.NAME}=digits"
+        until(
+            lambda: len(self.place.api.list("Deployment", self.place.namespace, selector)) == 1,
+            "the end of the other version",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -103,29 +108,6 @@ def test_a_version_that_never_gets_ready_is_given_up_at_its_deadline(served: Ser
     began = "version v2 was rolled back: not ready after 3s: pod digits-"
     hears(served.place, "RolledBack", began, "fits on no node", "version v1 serves", sign=lambda: False)
     assert stands(served.place.status(), "Stalled")
-
-
-def test_a_model_that_is_deleted_in_mid_canary_takes_nothing_of_its_neighbour(served: Served) -> None:
-    place, neighbour = served.place, served.good()
-    neighbour["metadata"]["name"] = "other"
-    place.apply(neighbour)
-    place.until_ready("v1", name="other")
-    canary = served.canary()
-    canary["metadata"]["name"] = "other"
-    place.apply(canary)
-    place.until_step("v1b", name="other")
-    place.kubectl("delete", "modeldeployment", "other", "--wait=false")
-    until(lambda: not place.children(f"{OURS},modeldeploy.dev/name=other"), "the end of what belonged to it")
-    until(
-        lambda: [one["name"] for one in _owners(place, ROUTER)] == ["digits"],
-        "the router being its neighbour's alone",
-    )
-
-
-def _owners(place: Place, deployment: str) -> list[Object]:
-    found = place.api.get("Deployment", place.namespace, deployment)
-    owners: list[Object] = found["metadata"]["ownerReferences"] if found else []
-    return owners
 
 
 SPECS = {
