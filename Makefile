@@ -41,7 +41,7 @@ unit: setup ## Pure decisions and parts on loopback
 	@$(BIN)/pytest -m unit -n 2 --dist loadfile
 
 api: setup ## On a real API server without nodes
-	@$(BIN)/pytest -m api
+	@$(BIN)/pytest -m api -n 2 --dist loadfile
 
 e2e: setup ## On a real node, with the installed chart
 	@$(BIN)/pytest -m e2e

@@ -1,6 +1,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -152,7 +153,8 @@ class Client:
         )(metadata=metadata)
 
     async def ask(self, type_url: str) -> discovery_pb2.DiscoveryResponse:
-        await self.call.write(discovery_pb2.DiscoveryRequest(type_url=type_url))
+        with suppress(grpc.aio.AioRpcError):  # a refusal may come before the question is out
+            await self.call.write(discovery_pb2.DiscoveryRequest(type_url=type_url))
         return await self.call.read()
 
 
