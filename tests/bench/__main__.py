@@ -95,24 +95,32 @@ def _rollbacks(place: Place, wanted: set[str]) -> Iterator[Figure]:
 def _place(*, keep: bool) -> Iterator[Place]:
     """A namespace on a cluster with the chart; what wasn't there before is taken away again, unless kept."""
     cluster = ensure("node", images=IMAGES)
-    images = cluster.build_and_load(IMAGES)
-    with tempfile.TemporaryDirectory() as folder, kubectl_proxy(cluster, Path(folder)) as api:
-        installed = Installation(cluster, api, images)
-        was_there = api.get("Namespace", None, SYSTEM) is not None
-        defined = bool(cluster.run_kubectl("get", "crd", CRD, "--ignore-not-found", "--output=name").strip())
-        with step("helm: operator and Prometheus"):
-            installed.install()
-        try:
-            with installed.place() as place:
+    try:
+        images = cluster.build_and_load(IMAGES)
+        with tempfile.TemporaryDirectory() as folder, kubectl_proxy(cluster, Path(folder)) as api:
+            installed = Installation(cluster, api, images)
+            with _release(installed, keep=keep), installed.place() as place:
                 yield place
-        finally:
-            if not keep and not was_there:
-                installed.uninstall()
-                api.delete("Namespace", None, SYSTEM)
-                if not defined:
-                    cluster.run_kubectl("delete", "crd", CRD)
-    if cluster.started and not keep:
-        cluster.down()
+    finally:
+        if cluster.started and not keep:
+            cluster.down()
+
+
+@contextlib.contextmanager
+def _release(installed: Installation, *, keep: bool) -> Iterator[None]:
+    cluster, api = installed.cluster, installed.api
+    was_there = api.get("Namespace", None, SYSTEM) is not None
+    defined = bool(cluster.run_kubectl("get", "crd", CRD, "--ignore-not-found", "--output=name").strip())
+    with step("helm: operator and Prometheus"):
+        installed.install()
+    try:
+        yield
+    finally:
+        if not keep and not was_there:
+            installed.uninstall()
+            api.delete("Namespace", None, SYSTEM)
+            if not defined:  # else somebody's ModelDeployments may live by it
+                cluster.run_kubectl("delete", "crd", CRD)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One measured figure, and how it stands to its bar."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 
@@ -38,5 +39,4 @@ class Figure:
 
 def quantile(values: list[float], share: float) -> float:
     """The smallest of the values that `share` of them don't exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
