@@ -1,6 +1,7 @@
 """`python -m demo --case nulls|slow|errors`."""
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -83,6 +84,8 @@ def _complain(console: Console, where: Stage, story: Story, missing: list[str]) 
     console.print("\n[bold red]The demo did not show what it should:[/]")
     for each in missing:
         console.print(f"  - {each}", markup=False, highlight=False, soft_wrap=True)
+    if busy := report.crowded(os.getloadavg()[0], os.cpu_count() or 1):
+        console.print(busy, style="yellow", soft_wrap=True)
     path = trouble.save(where, story.facts.load, "\n".join(missing))
     console.print(f"Status, Events and the operator's log are in {path}", markup=False, soft_wrap=True)
 

@@ -12,6 +12,8 @@ from digits.load_stats import RevisionSeen, Snapshot
 from modeldeploy.cli.look import Ended
 
 BREACHED = "MetricBreached"
+CROWDED = 2.0
+"""Load average per core from which a failure may be the machine's."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,16 @@ def problems(facts: Facts) -> list[str]:
     elif facts.restarted:
         found.append(f"promotion started {facts.restarted} pods or containers anew")
     return found + _failures(facts)
+
+
+def crowded(load: float, cores: int) -> str:
+    """A hint that the machine had too much to do, from its load average; empty if it hadn't."""
+    if load <= CROWDED * cores:
+        return ""
+    return (
+        f"This machine has a lot to do besides (load average {load:.1f} on {cores} cores), which alone can make a "
+        "model miss its probes and requests time out. Try again when it is quieter."
+    )
 
 
 def tell(console: Console, facts: Facts, interval: str) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from demo.cases import CASES
 from demo.observer import Seen
-from demo.report import Facts, figures, problems, restarts, tell, timeline
+from demo.report import Facts, crowded, figures, problems, restarts, tell, timeline
 from digits.load_stats import RevisionSeen, Snapshot
 from modeldeploy.cli.look import read
 from unit.cli.rollouts import digits, ended
@@ -156,3 +156,8 @@ def test_a_run_that_ended_at_once_still_has_a_table() -> None:
 )
 def test_restarts_are_counted_by_pod(after: dict[str, int], count: int) -> None:
     assert restarts({"a": 0, "b": 1}, after) == count
+
+
+def test_a_crowded_machine_is_named_as_a_possible_cause() -> None:
+    assert crowded(3.9, 2) == ""
+    assert "load average 17.2 on 2 cores" in crowded(17.2, 2)
