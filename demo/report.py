@@ -108,7 +108,7 @@ def crowded(load: float, cores: int) -> str:
     if load <= CROWDED * cores:
         return ""
     return (
-        f"This machine has a lot to do besides (load average {load:.1f} on {cores} cores), which alone can make a "
+        f"This machine is busy with other things (load average {load:.1f} on {cores} cores); that alone can make a "
         "model miss its probes and requests time out. Try again when it is quieter."
     )
 
