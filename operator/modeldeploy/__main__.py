@@ -3,6 +3,7 @@
 import modeldeploy.adapters.kube.lean  # noqa: F401, I001 - must come before whatever imports kubernetes
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -20,6 +21,7 @@ def main() -> int:
         return 2
     logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    gc.freeze()  # what is imported stays, and need not be looked through again and again
     asyncio.run(_run_until_signal(chosen))
     return 0
 
