@@ -108,8 +108,8 @@ def crowded(load: float, cores: int) -> str:
     if load <= CROWDED * cores:
         return ""
     return (
-        f"This machine is busy with other things (load average {load:.1f} on {cores} cores); that alone can make a "
-        "model miss its probes and requests time out. Try again when it is quieter."
+        f"This machine is busy with other things (load average {load:.1f} on {cores} cores); so a "
+        "model may miss its probes and requests time out. Try again when it is quieter."
     )
 
 
