@@ -55,7 +55,7 @@ class Settings:
     xds_port: int = 18000
     health_port: int = 8081
     metrics_port: int = 8082
-    lease_name: str = "modeldeploy"
+    lease_name: str = "modeldeploy-lease"
     lease_duration: float = 15.0
     lease_renew: float = 5.0
     workers: int = 8

@@ -54,7 +54,7 @@ GRANTED: list[Grant] = [
 ]
 REVIEWS: list[Grant] = [("authentication.k8s.io", "tokenreviews", ("create",), "")]
 LEADING: list[Grant] = [
-    ("coordination.k8s.io", "leases", ("get", "update"), "modeldeploy"),
+    ("coordination.k8s.io", "leases", ("get", "update"), "modeldeploy-lease"),
     ("coordination.k8s.io", "leases", ("create",), ""),
 ]
 # What any authenticated user may ask about itself.

@@ -38,7 +38,8 @@ def test_an_empty_value_counts_as_absent() -> None:
     settings = load(
         {"MODELDEPLOY_XDS_PORT": "", "MODELDEPLOY_WATCH_NAMESPACES": " ", "MODELDEPLOY_LEASE_NAME": ""}
     )
-    assert (settings.xds_port, settings.watch_namespaces, settings.lease_name) == (18000, (), "modeldeploy")
+    assert (settings.xds_port, settings.watch_namespaces) == (18000, ())
+    assert settings.lease_name == "modeldeploy-lease"
 
 
 def test_without_a_pods_name_two_processes_are_told_apart() -> None:

@@ -53,7 +53,7 @@ app.kubernetes.io/component: prometheus
 {{- end }}
 
 {{- define "modeldeploy.leaseName" -}}
-{{- default (include "modeldeploy.fullname" .) .Values.lease.name }}
+{{- default (printf "%s-lease" (include "modeldeploy.fullname" .)) .Values.lease.name }}
 {{- end }}
 
 {{- /* An image's reference. Takes a dict of `image` and `tag`, the tag for an image that names none. */}}
