@@ -83,6 +83,11 @@ FAULTS = {
         "InvalidSpec",
         ("securityContext", "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
     ),
+    "a label that would make it a router": Fault(
+        {"podTemplate": {"metadata": {"labels": {"modeldeploy.dev/component": "router"}}}},
+        "InvalidSpec",
+        ("podTemplate.metadata.labels: modeldeploy.dev/component cannot be set by users; remove it",),
+    ),
     "a field that no pod has": Fault(
         {"podTemplate": {"spec": {"nodeSelektor": {"disk": "fast"}}}},
         "InvalidSpec",

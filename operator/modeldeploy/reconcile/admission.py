@@ -8,7 +8,7 @@ from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import Forbidden, Invalid, Terminating
-from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec, Server
 from modeldeploy.core import naming
 from modeldeploy.core.request import Request
 from modeldeploy.core.snapshot import Revision, Target
@@ -22,6 +22,8 @@ Object = Mapping[str, Any]
 
 REFUSAL_PAUSE = timedelta(seconds=20)
 """Until the API server is asked again for what it refused: a policy or a quota may have been changed."""
+RESERVED = frozenset({naming.NAME, naming.REVISION, naming.COMPONENT})
+"""Labels of pods that say what they are to the operator."""
 
 
 class Admission:
@@ -86,17 +88,32 @@ class Admission:
         known = memory.refused.get(revision.name)
         if known and now < known.until:
             return known.message
-        wanted = deployment(of, revision, spec.server, spec.server.replicas.min)
+        message = _reserved(spec.server) or await self._answer(of, revision, spec.server)
+        if message:
+            memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
+        else:
+            memory.refused.pop(revision.name, None)
+        return message
+
+    async def _answer(self, of: Owner, revision: Revision, server: Server) -> str | None:
+        wanted = deployment(of, revision, server, server.replicas.min)
         try:
             await self._kube.apply(wanted, manager=naming.FIELD_MANAGER, dry_run=True)
         except Invalid as error:
             # It may have been tried on somebody else's Deployment of that name.
             await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
-            message = f"the API server refuses the pod template made of spec.server: {_of_template(error)}"
-            memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
-            return message
-        memory.refused.pop(revision.name, None)
+            return f"the API server refuses the pod template made of spec.server: {_of_template(error)}"
         return None
+
+
+def _reserved(server: Server) -> str | None:
+    """What is wrong with the labels: with those of a router a model would get the requests of others."""
+    metadata = (server.pod_template or {}).get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    taken = sorted(name for name in labels if name in RESERVED) if isinstance(labels, Mapping) else []
+    if not taken:
+        return None
+    return f"spec.server.podTemplate.metadata.labels: {', '.join(taken)} cannot be set by users; remove it"
 
 
 def _of_template(error: Invalid) -> str:
