@@ -27,7 +27,7 @@ setup: .venv/.done ## Make .venv with everything that development needs
 	@touch $@
 
 demo: setup ## Install, roll out a bad version and a good one, watch. CASE=nulls|slow|errors
-	@$(BIN)/python -m demo --case $(CASE)
+	@$(BIN)/python -m demo --case $(CASE) $(ARGS)
 
 test: lint unit api e2e ## All checks: lint, unit, api, e2e
 

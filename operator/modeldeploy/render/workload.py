@@ -103,7 +103,8 @@ def _container(server: Server) -> Object:
             "failureThreshold": max(1, math.ceil(seconds(server.startup_timeout) / STARTUP_PERIOD)),
         },
         "readinessProbe": _probe(ready) | {"periodSeconds": 2, "failureThreshold": 3},
-        "livenessProbe": _probe(alive) | {"periodSeconds": 10, "failureThreshold": 3},
+        # A minute without an answer: a node that is busy with something else must not end what serves.
+        "livenessProbe": _probe(alive) | {"periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP}}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
