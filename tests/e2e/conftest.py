@@ -1,29 +1,40 @@
 """One installation of the chart for all end-to-end tests, and a namespace for each test or module."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from cluster import Cluster, ClusterError, UnavailableError, ensure
+from cluster import IMAGES, Cluster, ClusterError, UnavailableError, ensure
 from cluster.manager import NAME_VARIABLE
 from cluster.record import CONTROL_PLANE
 from e2e.reach import kubectl_proxy
-from e2e.support import CRD, IMAGES, SYSTEM, Installation, Place
+from e2e.support import CRD, RELEASE, SYSTEM, Installation, Place
 
 KEEP = "MODELDEPLOY_KEEP"
 """Set it to leave cluster and release as they are after the tests, for the next run or a look around."""
+
+NEEDS = "end-to-end tests need a cluster that runs pods"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Without a cluster all tests are skipped for one reason, which is said once."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and NEEDS in report.longrepr[2]:
+        report.longrepr = (__file__, 1, report.longrepr[2])
+    return report
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster that runs pods; without one every test here is skipped."""
     try:
-        found = ensure("node", images=IMAGES)
+        found = ensure("node", images=tuple(IMAGES))
     except UnavailableError as error:
-        pytest.skip(f"e2e needs a cluster that runs pods: {error}")
+        pytest.skip(f"{NEEDS}: {error}")
     if found.flavour == CONTROL_PLANE:
-        pytest.skip(f"e2e needs a cluster that runs pods; {found.name} is a control plane alone")
+        pytest.skip(f"{NEEDS}; {found.name} is a control plane alone")
     yield found
     if found.started and not os.environ.get(KEEP):
         found.down()
@@ -32,10 +43,13 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The chart with a Prometheus of its own."""
-    images = cluster.build_and_load(IMAGES)
+    images = cluster.build_and_load(tuple(IMAGES))
     with kubectl_proxy(cluster, tmp_path_factory.mktemp("proxy")) as api:
         found = Installation(cluster, api, images)
         _refuse_rivals(found)
+        unfinished = ("list", "--namespace", SYSTEM, "--pending", "--failed", "--uninstalling", "--short")
+        if RELEASE in cluster.run_helm(*unfinished).split():  # an interrupted run
+            found.uninstall()
         found.install()
         yield found
         if not os.environ.get(KEEP):

@@ -108,7 +108,19 @@ def until(
         time.sleep(pause)
 
 
-def answering(url: str) -> str:
+@contextlib.contextmanager
+def service_url(cluster: Cluster, api: Api, namespace: str, name: str) -> Iterator[str]:
+    """A URL of a model's Service: its own, or one forwarded to one router where there is no way."""
+    if cluster.pod_reachable:
+        service = api.get("Service", namespace, name)
+        assert service is not None, f"there is no Service {name}"
+        yield _answering(f"http://{service['spec']['clusterIP']}")
+        return
+    with _forwarded(cluster, namespace, name) as port:
+        yield _answering(f"http://127.0.0.1:{port}")
+
+
+def _answering(url: str) -> str:
     """The URL once it answers: a new Service takes a second to be known to the node."""
 
     def ready() -> bool:
@@ -122,7 +134,7 @@ def answering(url: str) -> str:
 
 
 @contextlib.contextmanager
-def forwarded(cluster: Cluster, namespace: str, name: str) -> Iterator[int]:
+def _forwarded(cluster: Cluster, namespace: str, name: str) -> Iterator[int]:
     options = [f"--kubeconfig={cluster.kubeconfig}", f"--namespace={namespace}"]
     command = [str(cluster.kubectl), *options, "port-forward", f"service/{name}", ":80"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

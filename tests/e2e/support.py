@@ -12,16 +12,12 @@ import yaml
 from cluster import Cluster
 from cluster.paths import REPOSITORY
 from digits.load import Load
-from e2e.reach import PATIENCE, Api, Object, answering, forwarded, until
+from e2e.reach import PATIENCE, Api, Object, service_url, until
 
 RELEASE = "modeldeploy"
 SYSTEM = "modeldeploy-e2e-system"
 """A namespace of our own, so that no release of somebody's is upgraded or uninstalled."""
 CRD = "modeldeployments.modeldeploy.dev"
-IMAGES = (
-    *("operator", "envoy", "prometheus"),
-    *(f"digits:{version}" for version in ("v1", "v2-nulls", "v2-slow", "v2-errors", "v3")),
-)
 KINDS = (
     *("Deployment", "Service", "ControllerRevision", "PodDisruptionBudget", "HorizontalPodAutoscaler"),
     *("ConfigMap", "ServiceAccount"),
@@ -253,16 +249,8 @@ class Place:
         ]
         return "\n".join([json.dumps(obj.get("status"), indent=1), *events, *pods])
 
-    @contextlib.contextmanager
-    def reach(self, name: str = "digits") -> Iterator[str]:
-        """A URL of the model's Service: its own, or one forwarded to one router where there is no way."""
-        if self.installed.cluster.pod_reachable:
-            service = self.api.get("Service", self.namespace, name)
-            assert service is not None, f"there is no Service {name}"
-            yield answering(f"http://{service['spec']['clusterIP']}")
-            return
-        with forwarded(self.installed.cluster, self.namespace, name) as port:
-            yield answering(f"http://127.0.0.1:{port}")
+    def reach(self, name: str = "digits") -> contextlib.AbstractContextManager[str]:
+        return service_url(self.installed.cluster, self.api, self.namespace, name)
 
     @contextlib.contextmanager
     def load(self, rate: float = 30, *, name: str = "digits", deliberate: bool = False) -> Iterator[Load]:
