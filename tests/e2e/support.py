@@ -54,6 +54,12 @@ class Installation:
         command = ("upgrade", "--install", RELEASE, str(REPOSITORY / "charts" / "modeldeploy"))
         where = ("--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout=5m")
         self.cluster.run_helm(*command, *where, *settings, timeout=330)
+        until(self._is_led, "an operator that leads")
+
+    def _is_led(self) -> bool:
+        """Whether a ready operator acts; one that was replaced hands over a few seconds later."""
+        ready = {pod["metadata"]["name"] for pod in self.pods("operator") if is_ready(pod)}
+        return any(lease["spec"].get("holderIdentity") in ready for lease in self.api.list("Lease", SYSTEM))
 
     def crd_owner(self) -> str | None:
         """The namespace of the release that the CRD belongs to; None if there is no CRD."""
