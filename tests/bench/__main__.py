@@ -23,7 +23,7 @@ from e2e.support import CRD, SYSTEM, Installation, Place
 IMAGES = ("operator", "envoy", "prometheus", "digits:v1", "digits:v2-nulls", "digits:v3")
 READY = {"ready_overhead_s"}
 BREACH = {"breach_to_safe_s"}
-DECISION = {"decision_to_safe_ms", "decision_to_safe_p95_ms"}
+DECISION = {"decision_to_safe_ms", "decision_to_safe_p95_ms", "written_to_safe_ms"}
 FAILED = {"failed_requests"}
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
 NAMES = sorted(READY | BREACH | DECISION | FAILED | IDLE)
