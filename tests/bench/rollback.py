@@ -65,7 +65,7 @@ def measure_decisions(place: Place, load: Load) -> list[Figure]:
         since_written.append(max(0.0, 1000 * (last - written.at(left["trafficGeneration"]))))
         since_decided.append(max(0.0, 1000 * (last - _seconds(left["trafficChangedAt"]))))
         say(
-            f"  decision {number + 1} of {DECISIONS}: last request there {since_decided[-1]:.1f} ms after it, "
+            f"  decision {number + 1} of {DECISIONS}: last request {since_decided[-1]:.1f} ms after it, "
             f"{since_written[-1]:.1f} ms after its status was written"
         )
     place.apply(_manifest(place, "v1", "v1"))
