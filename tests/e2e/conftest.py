@@ -8,7 +8,7 @@ import pytest
 from cluster import IMAGES, Cluster, ClusterError, UnavailableError, ensure
 from cluster.manager import NAME_VARIABLE
 from cluster.record import CONTROL_PLANE
-from e2e.reach import kubectl_proxy
+from e2e.reach import kubectl_proxy, until
 from e2e.support import CRD, RELEASE, SYSTEM, Installation, Place
 
 KEEP = "MODELDEPLOY_KEEP"
@@ -80,5 +80,11 @@ def _put_away(installed: Installation) -> None:
     owned = installed.crd_owner() == SYSTEM
     installed.uninstall()
     installed.api.delete("Namespace", None, SYSTEM)
+
+    def ours() -> bool:
+        left = installed.api.list("ModelDeployment")
+        return any(obj["metadata"]["namespace"].startswith("e2e-") for obj in left)
+
+    until(lambda: not ours(), "the end of the tests' own ModelDeployments")
     if owned and not installed.api.list("ModelDeployment"):
         installed.cluster.run_kubectl("delete", "crd", CRD)

@@ -85,7 +85,7 @@ class Installation:
             yield
         finally:
             self._scale(deployment, 1)
-        until(lambda: any(map(is_ready, self.pods(component))), f"{deployment} being ready again")
+            until(lambda: any(map(is_ready, self.pods(component))), f"{deployment} being ready again")
 
     def _scale(self, deployment: str, replicas: int) -> None:
         self.api.patch("Deployment", SYSTEM, deployment, {"spec": {"replicas": replicas}}, "scale")

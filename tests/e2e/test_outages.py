@@ -163,7 +163,7 @@ def test_deleted_in_mid_canary_it_takes_everything_along_but_what_others_need(pl
     until(lambda: not place.children(), lambda: f"the end of {list(place.children())}")
     time.sleep(2)
     assert not place.children()
-    assert not any(map(is_ready, place.pods(router=True).values()))
+    until(lambda: not any(map(is_ready, place.pods(router=True).values())), "the end of the routers")
 
 
 def test_deleted_in_mid_canary_while_the_operator_is_away(place: Place) -> None:
@@ -174,8 +174,8 @@ def test_deleted_in_mid_canary_while_the_operator_is_away(place: Place) -> None:
     with place.installed.without():
         place.kubectl("delete", "mdep", "digits")
         until(lambda: not place.children(), lambda: f"the end of {list(place.children())}")
-        pods = [*place.pods().values(), *place.pods(router=True).values()]
-        assert not any(map(is_ready, pods))
+        until(lambda: not any(map(is_ready, pods_of(place, "digits"))), "the end of its pods")
+        until(lambda: not any(map(is_ready, place.pods(router=True).values())), "the end of its routers")
     # The operator that comes back finds nothing to do.
     time.sleep(1)
     assert not place.children()
