@@ -87,7 +87,7 @@ class DeploymentReconciler:
             return await self._reconcile(obj)
         except Terminating:
             return None  # the namespace goes, and everything in it
-        except Conflict:
+        except (Conflict, NotFound):  # somebody wrote first, or the object has gone meanwhile
             return await self._look_again(namespace, name)
 
     async def _reconcile(self, obj: Object) -> datetime | None:
