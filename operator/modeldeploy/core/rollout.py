@@ -84,17 +84,8 @@ def _invalid(draft: Draft, snapshot: Snapshot) -> Draft:
 
 def _start(draft: Draft, snapshot: Snapshot) -> Draft:
     target = _target(snapshot)
-    candidate = Candidate(
-        revision=target.revision,
-        model_version=target.model_version,
-        weight=0,
-        step=0,
-        progress=trial.progress(snapshot, 0),
-        started_at=snapshot.now,
-        step_started_at=snapshot.now,
-    )
     started = draft.without_draining(target.revision).with_status(
-        candidate=candidate, rejected=None, metrics=[], verdict=None
+        candidate=_newcomer(target, snapshot), rejected=None, metrics=[], verdict=None
     )
     previous = started.status.previous
     if previous and previous.revision == target.revision:
@@ -105,6 +96,19 @@ def _start(draft: Draft, snapshot: Snapshot) -> Draft:
         Severity.NORMAL, "RolloutStarted", f"starting pods of version {target.model_version}{instead}"
     )
     return trial.run(told, _unjudged(snapshot))
+
+
+def _newcomer(target: Target, snapshot: Snapshot) -> Candidate:
+    """The revision in spec as a candidate that has no traffic yet."""
+    return Candidate(
+        revision=target.revision,
+        model_version=target.model_version,
+        weight=0,
+        step=0,
+        progress=trial.progress(snapshot, 0),
+        started_at=snapshot.now,
+        step_started_at=snapshot.now,
+    )
 
 
 def _superseded(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -135,17 +139,8 @@ def _rejected(draft: Draft, snapshot: Snapshot) -> Draft:
 def _going_back(draft: Draft, snapshot: Snapshot) -> Draft:
     """Spec names the replaced revision while it is still warm: one traffic change, no new pod, no trial."""
     target = _target(snapshot)
-    candidate = Candidate(
-        revision=target.revision,
-        model_version=target.model_version,
-        weight=0,
-        step=0,
-        progress="",
-        started_at=snapshot.now,
-        step_started_at=snapshot.now,
-    )
     draft = draft.without_draining(target.revision).with_status(
-        candidate=candidate, previous=None, rejected=None, metrics=[], verdict=None
+        candidate=_newcomer(target, snapshot), previous=None, rejected=None, metrics=[], verdict=None
     )
     return promote(draft, snapshot, "WentBack", "it was kept warm and had been stable before")
 

@@ -141,7 +141,7 @@ class DeploymentReconciler:
             return decision
         port = self._ports.allocate(of.namespace, of.uid)
         status = decision.status.model_copy(update={"routing": Routing(port=port)})
-        return Decision(status, decision.running, decision.retired, decision.events, decision.requeue_at)
+        return replace(decision, status=status)
 
     async def _write_status(self, obj: Object, before: ModelDeploymentStatus, decision: Decision) -> None:
         """The fence: what follows is done only by whoever gets this write through."""

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modeldeploy.adapters.kube.cache import Cache
-from modeldeploy.core.naming import COMPONENT, CONTAINER, METRICS_PATH, MODEL_VERSION, NAME, REVISION
+from modeldeploy.core.naming import (
+    COMPONENT,
+    CONTAINER,
+    METRICS_PATH,
+    MODEL_VERSION,
+    NAME,
+    REVISION,
+    object_name,
+)
 from modeldeploy.render.runtimes import METRICS_PATH as DEFAULT_PATH
 from modeldeploy.render.traffic.bootstrap import METRICS_PORT as ROUTER_PORT
 
@@ -70,7 +78,7 @@ def _group(pod: Object, address: str, port: int, path: str, labels: Mapping[str,
 
 def _model_port(cache: Cache, pod: Object) -> int | None:
     labels, namespace = pod["metadata"]["labels"], pod["metadata"]["namespace"]
-    deployment = cache.get("Deployment", namespace, f"{labels.get(NAME)}-{labels[REVISION]}")
+    deployment = cache.get("Deployment", namespace, object_name(labels.get(NAME, ""), labels[REVISION]))
     if deployment is None:
         return None
     containers = deployment["spec"]["template"]["spec"]["containers"]
