@@ -18,7 +18,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from modeldeploy.api import quantity
-from modeldeploy.api.v1alpha1 import GROUP, KIND, PLURAL, SHORT_NAME, VERSION, spec
+from modeldeploy.api.v1alpha1 import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
+from modeldeploy.api.v1alpha1 import text as texts
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,14 +34,18 @@ MEANINGS: Mapping[str, str] = {
     quantity.DURATION_PATTERN: "must be a duration, e.g. 30s, 20m or 1h30m",
     quantity.BOUND_PATTERN: "must be a number with its unit, e.g. 300ms, 1% or 25 (quote a fraction: '0.5')",
     quantity.PERCENT_PATTERN: "must be a percentage, e.g. 1% or 0.5%",
-    spec.INTERVAL_PATTERN: "must be a time between 1s and 1h, e.g. 10s or 1m",
-    spec.RATIO_PATTERN: "must be a number such as 2 or, quoted, '1.2'",
-    spec.PATH_PATTERN: "must be an absolute HTTP path, e.g. /metrics",
-    spec.VERSION_PATTERN: "must hold letters, digits, '-', '_' and '.' only, no sign at either end",
-    spec.NAME_PATTERN: "must hold small letters, digits and '-' only, starting with a letter, e.g. p95",
-    spec.IMAGE_PATTERN: "must be an image reference, without spaces",
-    spec.URL_PATTERN: "must be a URL, e.g. http://prometheus.monitoring:9090",
-    spec.QUANTITY_PATTERN: "must be a quantity, e.g. 500m, 2 or 1Gi",
+    texts.INTERVAL_PATTERN: "must be a time between 1s and 1h, e.g. 10s or 1m",
+    texts.RATIO_PATTERN: "must be a number such as 2 or, quoted, '1.2'",
+    texts.PATH_PATTERN: "must be an absolute HTTP path, e.g. /metrics",
+    texts.VERSION_PATTERN: "must hold letters, digits, '-', '_' and '.' only, no sign at either end",
+    texts.NAME_PATTERN: "must hold small letters, digits and '-' only, starting with a letter, e.g. p95",
+    texts.IMAGE_PATTERN: "must be an image reference, without spaces",
+    texts.DNS_LABEL_PATTERN: "must hold small letters, digits and '-' only, no '-' at either end",
+    texts.HOSTNAME_PATTERN: "must be a name of small letters, digits, '-' and '.', e.g. preview.example.org",
+    texts.HEADER_PATTERN: "must be the name of an HTTP header, e.g. x-preview",
+    texts.REVISION_PATTERN: "must be the name of a revision as in status, e.g. 5d4c0a1b",
+    texts.URL_PATTERN: "must be a URL, e.g. http://prometheus.monitoring:9090",
+    texts.QUANTITY_PATTERN: "must be a quantity, e.g. 500m, 2 or 1Gi",
 }
 """What each pattern asks for, in the words of the refusal: a regular expression is no help to people."""
 
@@ -148,7 +154,7 @@ def _root() -> dict[str, Any]:
             "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}"},
             "kind": {"type": "string", "description": KIND},
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
-            "spec": structural(spec.ModelDeploymentSpec, state_defaults=True),
+            "spec": structural(ModelDeploymentSpec, state_defaults=True),
             "status": structural(ModelDeploymentStatus, state_defaults=False),
         },
         "x-kubernetes-validations": [dict(rule) for rule in NAME_RULES],

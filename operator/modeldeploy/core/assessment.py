@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modeldeploy.api.v1alpha1.spec import Category
+from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Verdict
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from modeldeploy.api.v1alpha1.spec import Category, WatchAction
+from modeldeploy.api.v1alpha1.monitoring import Category, WatchAction
 from modeldeploy.api.v1alpha1.status import (
     Condition,
     ConditionStatus,

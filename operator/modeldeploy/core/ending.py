@@ -60,7 +60,7 @@ def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draf
 def retire_previous(draft: Draft, snapshot: Snapshot) -> Draft:
     """Let the replaced revision go once `keepPrevious` is over."""
     previous = draft.status.previous
-    if previous is None:
+    if previous is None or previous.until is None:
         return draft
     if previous.until > snapshot.now:
         return draft.with_due(previous.until)

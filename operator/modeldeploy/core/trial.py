@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from modeldeploy.api.quantity import seconds, spell_duration
-from modeldeploy.api.v1alpha1.spec import Category, ModelDeploymentSpec, RolloutAction
+from modeldeploy.api.v1alpha1.monitoring import Category, RolloutAction
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate, MetricStatus, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.decision import Severity
@@ -128,7 +129,7 @@ def start_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
 def step_end(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
     """When the step under way has held long enough."""
     number = position(spec, candidate.step)
-    return after(candidate.step_started_at, seconds(steps(spec)[number - 1].hold) if number else 0)
+    return after(candidate.step_started_at, steps(spec)[number - 1].hold if number else 0)
 
 
 def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:

@@ -8,7 +8,8 @@ from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import Forbidden, Invalid, Terminating
-from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec, Server
+from modeldeploy.api.v1alpha1.server import Server
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.request import Request
 from modeldeploy.core.snapshot import Revision, Target

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec, Server
+from modeldeploy.api.v1alpha1.server import Server
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.plan import Key

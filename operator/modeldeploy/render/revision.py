@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modeldeploy.api.v1alpha1.spec import Server
+from modeldeploy.api.v1alpha1.server import Server
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner, child

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modeldeploy.api.v1alpha1.spec import Runtime
+from modeldeploy.api.v1alpha1.server import Runtime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modeldeploy.api.quantity import seconds
-from modeldeploy.api.v1alpha1.spec import Replicas, Server
+from modeldeploy.api.v1alpha1.server import Replicas, Server
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.merge import merge

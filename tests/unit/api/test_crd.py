@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modeldeploy.api import crd
 from modeldeploy.api.v1alpha1.base import Part
-from modeldeploy.api.v1alpha1.spec import Rollout
+from modeldeploy.api.v1alpha1.rollout import Rollout
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modeldeploy.api.v1alpha1.base import dump
-from modeldeploy.api.v1alpha1.spec import Category, ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.monitoring import Category
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.decision import Decision

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from modeldeploy.api.v1alpha1.base import dump
-from modeldeploy.api.v1alpha1.spec import RolloutAction
+from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
     Condition,

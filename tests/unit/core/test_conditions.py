@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy.api.v1alpha1.spec import Category
+from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Condition, ModelDeploymentStatus, Verdict
 from modeldeploy.core.assessment import Blame
 from modeldeploy.core.draft import SHORT

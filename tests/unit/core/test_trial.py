@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy.api.v1alpha1.spec import Category
+from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Outcome, Phase, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.draft import shares

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy.api.v1alpha1.spec import Server
+from modeldeploy.api.v1alpha1.server import Server
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.merge import merge

@@ -45,24 +45,99 @@ SERVER: tuple[Rule, ...] = (
 )
 """`spec.server`."""
 
-TRAFFIC: tuple[Rule, ...] = (_not_zero("timeout"),)
+TRAFFIC: tuple[Rule, ...] = (
+    _not_zero("timeout"),
+    {
+        "rule": "!has(self.provider) || self.provider != 'GatewayAPI' || "
+        "has(self.gateway) != has(self.routeRef)",
+        "message": "provider GatewayAPI needs either gateway (a route is made) or routeRef (yours is used)",
+        "fieldPath": ".gateway",
+    },
+    {
+        "rule": "!has(self.provider) || self.provider != 'IstioVirtualService' || has(self.gateway)",
+        "message": "provider IstioVirtualService needs gateway.parentRefs and gateway.hostnames",
+        "fieldPath": ".gateway",
+        "reason": "FieldValueRequired",
+    },
+    {
+        "rule": "!has(self.gateway) || (has(self.provider) && "
+        "self.provider in ['GatewayAPI', 'IstioVirtualService'])",
+        "message": "only providers GatewayAPI and IstioVirtualService have a gateway; "
+        "remove it or set provider",
+        "fieldPath": ".gateway",
+    },
+    {
+        "rule": "!has(self.routeRef) || (has(self.provider) && self.provider == 'GatewayAPI')",
+        "message": "only provider GatewayAPI takes a route of yours; remove routeRef or set "
+        "provider: GatewayAPI",
+        "fieldPath": ".routeRef",
+    },
+    {
+        "rule": "!has(self.tls) || !has(self.provider) || self.provider == 'Router'",
+        "message": "only provider Router ends TLS itself; remove tls, and set it up at your gateway",
+        "fieldPath": ".tls",
+    },
+    {
+        "rule": "!has(self.timeout) || !has(self.provider) || "
+        "self.provider in ['Router', 'GatewayAPI', 'IstioVirtualService']",
+        "message": "this provider cannot bound the time of an answer; remove timeout",
+        "fieldPath": ".timeout",
+        "messageExpression": "'provider ' + self.provider + ' cannot bound the time of an answer; "
+        "remove timeout'",
+    },
+    {
+        "rule": "!has(self.sticky) || !self.sticky || !has(self.provider) || self.provider != 'Service'",
+        "message": "provider Service knows no clients, only all or nothing; remove sticky",
+        "fieldPath": ".sticky",
+    },
+)
 """`spec.traffic`."""
+
+STEP: tuple[Rule, ...] = (
+    {
+        "rule": "has(self.weight) || has(self.shadow) || has(self.preview) || has(self.approval)",
+        "message": "a step does something; add weight, shadow, preview or approval",
+    },
+    {
+        "rule": "!has(self.weight) || !has(self.shadow)",
+        "message": "copies and answers in one step would count a request twice; make two steps of it",
+        "fieldPath": ".shadow",
+    },
+)
+"""`spec.rollout.steps[]`."""
 
 ROLLOUT: tuple[Rule, ...] = (
     {
-        "rule": "!has(self.steps) || !has(self.strategy) || self.strategy == 'Canary'",
-        "message": "only strategy Canary takes steps; remove them or set strategy: Canary",
+        "rule": "!has(self.steps) || !has(self.strategy) || self.strategy != 'Immediate'",
+        "message": "strategy Immediate takes no steps; remove them or set strategy: Canary",
         "fieldPath": ".steps",
-        "messageExpression": "'strategy ' + self.strategy + ' takes no steps; remove them or set strategy: "
-        "Canary'",
     },
     {
-        "rule": "!has(self.steps) || (self.steps.map(s, s.weight).isSorted() && "
-        "self.steps.all(s, self.steps.exists_one(t, t.weight == s.weight)))",
+        "rule": "!has(self.steps) || (self.steps.filter(s, has(s.weight)).map(s, s.weight).isSorted() && "
+        "self.steps.filter(s, has(s.weight)).all(s, "
+        "self.steps.exists_one(t, has(t.weight) && t.weight == s.weight)))",
         "message": "weights must grow from step to step; sort them or remove the repeated one",
         "fieldPath": ".steps",
-        "messageExpression": "'weights %s do not grow from step to step; "
-        "sort them or remove the repeated one'.format([self.steps.map(s, s.weight)])",
+        "messageExpression": "'weights %s do not grow from step to step; sort them or remove the repeated "
+        "one'.format([self.steps.filter(s, has(s.weight)).map(s, s.weight)])",
+    },
+    {
+        "rule": "!has(self.steps) || !self.steps.exists(s, has(s.weight)) || "
+        "self.steps.map(s, has(s.shadow) ? 1 : 0).lastIndexOf(1) < "
+        "self.steps.map(s, has(s.weight) ? 1 : 0).indexOf(1)",
+        "message": "a shadow step comes before the first weight: whoever answers users is no shadow; "
+        "move it up",
+        "fieldPath": ".steps",
+    },
+    {
+        "rule": "!has(self.switch) || (has(self.strategy) && self.strategy == 'BlueGreen')",
+        "message": "only strategy BlueGreen has a switch; remove it or set strategy: BlueGreen",
+        "fieldPath": ".switch",
+    },
+    {
+        "rule": "!has(self.switch) || !has(self.steps)",
+        "message": "steps say already how traffic moves; remove switch or steps",
+        "fieldPath": ".switch",
     },
     {
         "rule": "!has(self.falseRollback) || !self.falseRollback.matches('^[0-9]+([.][0-9]+)?%$') || "
@@ -163,3 +238,42 @@ MONITORING: tuple[Rule, ...] = (
     _not_zero("window"),
 )
 """`spec.monitoring`."""
+
+SPEC: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.traffic) || !has(self.traffic.provider) || self.traffic.provider != 'Service' || "
+        "(has(self.rollout) && has(self.rollout.strategy) && "
+        "self.rollout.strategy in ['BlueGreen', 'Immediate'] && "
+        "(!has(self.rollout.switch) || self.rollout.switch == 'Instant'))",
+        "message": "provider Service knows only all or nothing; set rollout.strategy: BlueGreen with "
+        "switch: Instant, or Immediate, or take provider: Router",
+        "fieldPath": ".traffic.provider",
+    },
+    {
+        "rule": "!has(self.traffic) || !has(self.traffic.provider) || self.traffic.provider != 'Service' || "
+        "!has(self.rollout) || !has(self.rollout.steps) || "
+        "!self.rollout.steps.exists(s, has(s.weight) || has(s.shadow))",
+        "message": "provider Service can neither share nor copy requests; keep to steps of preview and "
+        "approval, or take provider: Router",
+        "fieldPath": ".rollout.steps",
+    },
+    {
+        "rule": "!has(self.adopt) || !has(self.traffic) || !has(self.traffic.incumbent)",
+        "message": "adopt names what answers today already; remove traffic.incumbent",
+        "fieldPath": ".traffic.incumbent",
+    },
+    {
+        "rule": "!has(self.adopt) || !has(self.traffic) || !has(self.traffic.provider) || "
+        "self.traffic.provider == 'Router'",
+        "message": "only provider Router takes plain manifests over without downtime; remove adopt or "
+        "provider",
+        "fieldPath": ".adopt",
+    },
+    {
+        "rule": "!has(self.traffic) || !has(self.traffic.incumbent) || !has(self.traffic.provider) || "
+        "self.traffic.provider in ['Router', 'GatewayAPI', 'Traefik']",
+        "message": "this provider cannot lead to an incumbent; take provider: Router, or remove incumbent",
+        "fieldPath": ".traffic.incumbent",
+    },
+)
+"""`spec` as a whole."""

@@ -64,6 +64,19 @@ class Stable(StatusPart):
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
     weight: int = Field(ge=0, le=100, description="Share of requests, in percent.")
+    size: int | None = Field(
+        default=None,
+        ge=0,
+        description="Pods that it runs at least while a rollout is under way; none stated when it is over.",
+    )
+
+
+class PreviewRoute(StatusPart):
+    """The way to the candidate for those who know it."""
+
+    header: str | None = Field(default=None, max_length=64, description="Name of the header.")
+    value: str | None = Field(default=None, max_length=256, description="Its value.")
+    hostname: str | None = Field(default=None, max_length=253, description="Host name.")
 
 
 class Candidate(StatusPart):
@@ -76,6 +89,41 @@ class Candidate(StatusPart):
     progress: str = Field(max_length=16, description="The step under way of all steps, e.g. `2/3`.")
     started_at: datetime = Field(description="When the rollout of this revision began.")
     step_started_at: datetime = Field(description="When the step under way began.")
+    size: int | None = Field(default=None, ge=0, description="Pods that it runs at least.")
+    mirror: int = Field(
+        default=0, ge=0, le=100, description="Share of requests that are copied to it, in percent."
+    )
+    preview: PreviewRoute | None = Field(
+        default=None, description="The way to it for those who know it, while there is one."
+    )
+    approved: int = Field(default=0, ge=0, description="The step that a human let end, 0 if none.")
+
+
+class Successor(StatusPart):
+    """The revision in spec while the one before it is still on trial and keeps its share."""
+
+    revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    started_at: datetime = Field(description="When its pods were asked for.")
+    size: int = Field(ge=0, description="Pods that it runs at least.")
+
+
+class Undone(StatusPart):
+    """A revision in spec that a human went back from; it is not tried again until spec names another one."""
+
+    revision: str = Field(max_length=63, description="The revision in spec.")
+    to: str = Field(max_length=63, description="The revision that serves instead.")
+
+
+class IntentStatus(StatusPart):
+    """What came of an intent in `spec.rollout.control`."""
+
+    intent: str = Field(max_length=16, description="approve, promote, abort, retry or undo.")
+    revision: str = Field(max_length=63, description="The revision that it named.")
+    nonce: str | None = Field(default=None, max_length=64, description="As in spec.")
+    accepted: bool = Field(description="Whether it acted.")
+    message: str = Field(max_length=1024, description="What was done, or why not.")
+    at: datetime = Field(description="When.")
 
 
 class Previous(StatusPart):
@@ -83,7 +131,10 @@ class Previous(StatusPart):
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
-    until: datetime = Field(description="When its pods end.")
+    until: datetime | None = Field(
+        default=None, description="When its pods end; an incumbent is yours and stays."
+    )
+    size: int | None = Field(default=None, ge=0, description="Pods that it is kept at.")
 
 
 class Draining(StatusPart):
@@ -107,6 +158,9 @@ class Routing(StatusPart):
     """The object's place on the routers of its namespace."""
 
     port: int = Field(ge=1, le=65535, description="Port of its listener.")
+    extra_ports: dict[str, int] = Field(
+        default_factory=dict, max_length=4, description="Ports of further listeners, by name of the port."
+    )
 
 
 class MetricStatus(StatusPart):
@@ -128,6 +182,9 @@ class HistoryEntry(StatusPart):
 
     revision: str = Field(max_length=63, description="Hash of the revision.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    image: str | None = Field(
+        default=None, max_length=512, description="Its image as it was run, with the digest."
+    )
     outcome: Outcome = Field(description="Promoted, RolledBack, Superseded or Aborted.")
     reason: str = Field(max_length=64, description="Why, in one word.")
     message: str = Field(max_length=1024, description="Why, in a sentence.")
@@ -150,7 +207,24 @@ class ModelDeploymentStatus(StatusPart):
     )
     stable: Stable | None = Field(default=None, description="The revision that users can rely on.")
     candidate: Candidate | None = Field(default=None, description="The revision on trial.")
+    successor: Successor | None = Field(
+        default=None, description="The revision in spec while the one before it is still on trial."
+    )
     previous: Previous | None = Field(default=None, description="The replaced revision, kept warm.")
+    undone: Undone | None = Field(
+        default=None, description="The revision in spec, if a human went back from it."
+    )
+    control: list[IntentStatus] = Field(
+        default_factory=list,
+        max_length=5,
+        description="What came of the intents in `spec.rollout.control`.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["intent"]},
+    )
+    images: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Images as they run, with digests, by revision.",
+    )
     rejected: Rejected | None = Field(
         default=None, description="The revision in spec, if it was rolled back."
     )

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from modeldeploy.api.quantity import seconds, spell_duration
-from modeldeploy.api.v1alpha1.spec import Category, Metric, ModelDeploymentSpec, NoDataPolicy
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric, NoDataPolicy
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.judgement.eprocess import BETTER

@@ -5,7 +5,8 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from modeldeploy.api.quantity import fraction, magnitude
-from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
 from modeldeploy.core.judgement.queries import PRESET_FAMILY, Family
 

@@ -4,7 +4,8 @@ import math
 from urllib.parse import urlsplit
 
 from modeldeploy.api.quantity import fraction, seconds
-from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
 from modeldeploy.core.promql import QueryError, confine, substitute
 

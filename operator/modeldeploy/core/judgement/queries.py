@@ -14,7 +14,8 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
-from modeldeploy.api.v1alpha1.spec import Metric, ModelDeploymentSpec, Preset
+from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.promql import QueryError, confine, substitute
 

@@ -1,6 +1,6 @@
 """Numbers as people read them, with their units."""
 
-from modeldeploy.api.v1alpha1.spec import Metric
+from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.plan import Kind, Plan
 from modeldeploy.core.judgement.queries import Family

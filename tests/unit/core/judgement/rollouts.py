@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from modeldeploy.api.v1alpha1.spec import Metric
+from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.core.judgement.assess import BURST, FALSE_PASS, SUSPECT
 from modeldeploy.core.judgement.plan import Plan, plan
 from modeldeploy.core.judgement.roles import Roles

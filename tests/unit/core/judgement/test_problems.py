@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy.api.v1alpha1.spec import Category, Metric, Preset
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset
 from modeldeploy.core.judgement import problems
 from unit.core.judgement.simulation import SEVEN, make_spec
 

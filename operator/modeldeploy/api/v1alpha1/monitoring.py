@@ -1,0 +1,151 @@
+"""`spec.monitoring` and `spec.onBreach`: what is watched, and what a breach leads to."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from modeldeploy.api.quantity import Bound, Duration
+from modeldeploy.api.v1alpha1 import rules
+from modeldeploy.api.v1alpha1.base import Part, Rule
+from modeldeploy.api.v1alpha1.text import NAME_PATTERN, RATIO_PATTERN, URL_PATTERN, Interval
+
+
+class Category(StrEnum):
+    """What a metric speaks about, which decides what a breach can be blamed on."""
+
+    SOFTWARE = "Software"
+    INPUT = "Input"
+    OUTPUT = "Output"
+
+
+class Preset(StrEnum):
+    """Metrics that the operator knows how to ask for."""
+
+    LATENCY_P50 = "latencyP50"
+    LATENCY_P95 = "latencyP95"
+    LATENCY_P99 = "latencyP99"
+    ERROR_RATIO = "errorRatio"
+    NULL_RATIO = "nullRatio"
+    MISSING_RATIO = "missingRatio"
+    INPUT_SIZE = "inputSize"
+    BRIGHTNESS = "brightness"
+
+
+class NoDataPolicy(StrEnum):
+    """What a metric without data means for a rollout."""
+
+    HOLD = "Hold"
+    IGNORE = "Ignore"
+
+
+class RolloutAction(StrEnum):
+    """What a breach does while a candidate is on trial."""
+
+    ROLLBACK = "Rollback"
+    PAUSE = "Pause"
+    NOTIFY = "Notify"
+
+
+class WatchAction(StrEnum):
+    """What a breach does once the rollout has ended."""
+
+    FLAG_RETRAINING = "FlagRetraining"
+    NOTIFY = "Notify"
+
+
+class Compare(Part):
+    """A bound relative to stable, measured over the same time."""
+
+    rules: ClassVar[tuple[Rule, ...]] = rules.COMPARE
+
+    max_ratio: (
+        Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)] | Annotated[int, Field(ge=1)]
+    ) = Field(
+        description="Candidate's ratio over stable's at most, e.g. `\"1.2\"` (quoted) or `2`. At least 1.",
+    )
+
+
+class Metric(Part):
+    """One thing to watch, with its bounds."""
+
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=40)] = Field(
+        description="Name in status, messages and history."
+    )
+    category: Category = Field(
+        description="Software (latency, errors), Input (what callers send: flags drift, never blames a "
+        "candidate) "
+        "or Output (what the model answers)."
+    )
+    preset: Preset | None = Field(
+        default=None,
+        description="A metric the operator knows. latencyP50/P95/P99 and errorRatio come from the router, "
+        "per "
+        "revision; nullRatio, missingRatio, inputSize and brightness from the model's own metrics.",
+    )
+    query: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        default=None,
+        description="PromQL that yields one number for a revision. `$revision`, `$name` and `$namespace` are "
+        "replaced; every selector is confined to the object's namespace. Judged as `Heuristic`: there is no "
+        "count "
+        "behind the number, so a breach pauses and never rolls back.",
+    )
+    max: Bound | None = Field(
+        default=None,
+        description="Upper bound, with its unit: `300ms` for latencies, `1%` for ratios, a number otherwise.",
+    )
+    min: Bound | None = Field(default=None, description="Lower bound, with its unit.")
+    compare: Compare | None = Field(
+        default=None, description="Bound relative to stable, while a rollout runs."
+    )
+    on_no_data: NoDataPolicy = Field(
+        default=NoDataPolicy.HOLD,
+        description="Hold: no data holds the step. Ignore: the step goes on without this metric.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = rules.METRIC
+
+
+class Prometheus(Part):
+    """The metrics store of this object."""
+
+    url: Annotated[str, StringConstraints(pattern=URL_PATTERN, max_length=512)] = Field(
+        description="Base URL. Must be on the operator's allow-list (chart value `prometheus.allowedURLs`).",
+    )
+
+
+class Monitoring(Part):
+    """What is watched, during rollouts and after."""
+
+    interval: Interval = Field(default="10s", description="Time between two looks at the metrics, 1s to 1h.")
+    window: Duration = Field(
+        default="2m",
+        description="Span over which values are shown and means are taken; no test depends on it.",
+    )
+    prometheus: Prometheus | None = Field(
+        default=None,
+        description="Another metrics store than the operator's own (chart value `prometheus.url`).",
+    )
+    metrics: list[Metric] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Metrics with thresholds. Start with many, keep those that help.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = rules.MONITORING
+
+
+class OnBreach(Part):
+    """What a breach leads to."""
+
+    during_rollout: RolloutAction = Field(
+        default=RolloutAction.ROLLBACK,
+        description="Rollback: all traffic returns to stable at once. Pause: the step stays. Notify: only "
+        "told.",
+    )
+    after_rollout: WatchAction = Field(
+        default=WatchAction.FLAG_RETRAINING,
+        description="FlagRetraining: condition RetrainingRecommended when inputs or outputs breach. Notify: "
+        "only told.",
+    )
