@@ -98,7 +98,7 @@ def test_a_status_promises_no_defaults() -> None:
     said = [
         path
         for path, node in NODES.items()
-        if path.startswith("status") and "Defaults to" in node["description"]
+        if path.startswith("status") and "Defaults to" in node.get("description", "")
     ]
     assert said == []
 

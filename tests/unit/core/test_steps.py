@@ -38,7 +38,7 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_steps(rollout: dict[str, Any], expected: list[tuple[int, int, float, bool]]) -> None:
-    found = steps(spec(**rollout))
+    found = steps(spec(**({"steps": None} | rollout)))
     assert [(stage.weight, stage.mirror, stage.hold, stage.approval) for stage in found] == expected
 
 

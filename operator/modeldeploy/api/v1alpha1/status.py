@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from modeldeploy.api.v1alpha1.base import StatusPart
 
@@ -220,7 +221,7 @@ class ModelDeploymentStatus(StatusPart):
         description="What came of the intents in `spec.rollout.control`.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["intent"]},
     )
-    images: dict[str, str] = Field(
+    images: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(
         default_factory=dict,
         max_length=32,
         description="Images as they run, with digests, by revision.",
