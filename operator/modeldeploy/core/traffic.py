@@ -1,0 +1,50 @@
+"""Who gets which requests, as the status says: what every provider renders from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, PreviewRoute
+
+INCUMBENT = "incumbent"
+"""Stands for a revision's name where a Service of the user's own answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The decided traffic of one object.
+
+    Attributes:
+        stable: The revision that users can rely on, or `incumbent`; None before there is one.
+        candidate: The revision on trial.
+        weights: Shares of requests above 0, in percent, by revision.
+        mirror: Share of requests that are copied to the candidate, in percent.
+        preview: The way to the candidate for those who know it.
+    """
+
+    stable: str | None
+    candidate: str | None
+    weights: Mapping[str, int]
+    mirror: int = 0
+    preview: PreviewRoute | None = None
+
+    @classmethod
+    def of(cls, status: ModelDeploymentStatus) -> Self:
+        """The traffic that a status states."""
+        tracks = (status.stable, status.candidate)
+        candidate = status.candidate
+        return cls(
+            stable=status.stable.revision if status.stable else None,
+            candidate=candidate.revision if candidate else None,
+            weights={track.revision: track.weight for track in tracks if track and track.weight},
+            mirror=candidate.mirror if candidate else 0,
+            preview=candidate.preview if candidate else None,
+        )
+
+    def routes_like(self, other: Self) -> bool:
+        """Whether every request goes the same way as by the other."""
+        mine = (self.weights, self._extras())
+        return mine == (other.weights, other._extras())  # noqa: SLF001 - of the same class
+
+    def _extras(self) -> tuple[object, ...]:
+        return (self.candidate, self.mirror, self.preview) if self.mirror or self.preview else ()
