@@ -21,6 +21,7 @@ from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.config import api_client
 from modeldeploy.adapters.kube.errors import KubeError, NotLeader
 from modeldeploy.adapters.kube.events import Recorder
+from modeldeploy.adapters.kube.fault import Fault
 from modeldeploy.adapters.kube.lease import Lease
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
@@ -214,7 +215,7 @@ def router_settings(settings: Settings) -> RouterSettings:
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Connect, and run one operator until `stop` is set."""
     limiter = Limiter(settings.write_rate, settings.write_burst)
-    kube = Kube(await api_client(), timeout=settings.request_timeout, limiter=limiter)
+    kube = Kube(await api_client(), timeout=settings.request_timeout, limiter=limiter, fault=Fault.planned())
     try:
         async with aiohttp.ClientSession() as session:
             await Process(settings, kube, session).run(stop)

@@ -22,6 +22,7 @@ from modeldeploy.adapters.kube.errors import (
     Unavailable,
     from_response,
 )
+from modeldeploy.adapters.kube.fault import Fault
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.resources import Object, Resource, resource_of
 
@@ -49,6 +50,7 @@ class Kube:
         timeout: Seconds for a whole request.
         limiter: Turns for writes; None for no limit.
         may_write: Asked right before a write is sent; when it says no, the write raises `NotLeader`.
+        fault: A planned end of the process at a write, for tests.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Kube:
         timeout: float = 10.0,
         limiter: Limiter | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        fault: Fault | None = None,
     ) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         """Requests sent, by verb (as in RBAC) and kind."""
@@ -65,6 +68,7 @@ class Kube:
         self._api = api
         self._timeout = timeout
         self._limiter = limiter
+        self._fault = fault
 
     async def close(self) -> None:
         """Close the connections."""
@@ -232,11 +236,9 @@ class Kube:
         content: str = _JSON,
         asks: bool = False,
     ) -> Object:
+        number = 0
         if verb not in _READS and not asks:
-            if self._limiter:
-                await self._limiter.turn()
-            if not self.may_write():
-                raise NotLeader(f"{verb} {resource.kind} not sent: this replica doesn't lead")
+            number = await self._turn(verb, resource)
         self.requests[verb, resource.kind] += 1
         started = time.monotonic()
         try:
@@ -248,6 +250,18 @@ class Kube:
             ) from error
         except (aiohttp.ClientError, ConfigException, OSError) as error:
             raise Unavailable(f"{verb} {resource.kind}: the API server can't be reached: {error}") from error
+        finally:
+            if number and self._fault:
+                self._fault.end(number)
+
+    async def _turn(self, verb: str, resource: Resource) -> int:
+        """Wait for the turn of a write and make sure that it may still be sent; its number for the fault."""
+        if self._limiter:
+            await self._limiter.turn()
+        number = self._fault.begin() if self._fault else 0
+        if not self.may_write():
+            raise NotLeader(f"{verb} {resource.kind} not sent: this replica doesn't lead")
+        return number
 
     async def _exchange(
         self,
