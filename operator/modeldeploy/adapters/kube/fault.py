@@ -23,12 +23,12 @@ class Fault:
     Attributes:
         number: The write at which.
         after: When the API server has answered it; otherwise before it is sent.
-        signal: SIGKILL, or SIGSTOP for a process that freezes until it is continued from outside.
+        strike: SIGKILL, or SIGSTOP for a process that freezes until it is continued from outside.
     """
 
     number: int
     after: bool = False
-    signal: signal.Signals = signal.SIGKILL
+    strike: signal.Signals = signal.SIGKILL
     _count: int = 0
 
     @classmethod
@@ -61,4 +61,4 @@ class Fault:
 
     def _strike(self, number: int) -> None:
         if number == self.number:
-            os.kill(os.getpid(), self.signal)
+            os.kill(os.getpid(), self.strike)
