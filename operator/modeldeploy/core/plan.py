@@ -12,8 +12,14 @@ Key = tuple[str, str]
 
 NAMED = ("name", "containerPort", "mountPath", "type", "uid", "port", "ip")
 """Fields by which items of a list are told apart, the first that all items have."""
-WHOLE = frozenset({"selector", "labelSelector", "nodeSelector"})
-"""Fields of which the API server keeps one owner for the whole: one more key in a selector finds no pod."""
+WHOLE = frozenset(
+    {
+        *("selector", "labelSelector", "nodeSelector"),
+        *("parentRefs", "rules", "services", "mirrors", "http"),  # of routes
+    }
+)
+"""Fields of which the API server keeps one owner for the whole: one more key in a selector finds no pod, one
+more backend in a rule gets requests."""
 
 
 @dataclass(frozen=True, slots=True)

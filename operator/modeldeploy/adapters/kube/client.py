@@ -8,7 +8,7 @@ transport, authentication and TLS are used as they are. Every request has a time
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,14 @@ from modeldeploy.adapters.kube.resources import Object, Resource, resource_of
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 _STRICT = {"fieldValidation": "Strict"}
 _BAD_REQUEST = 400
-_READS = frozenset({"get", "list"})
+_READS = frozenset({"get", "list", "watch"})
+_WATCH_SECONDS = 300
+"""How long the API server keeps a watch open."""
+
+Body = Object | list[Object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,30 @@ class Kube:
             version = page.resource_version
         return Listing(items, version)
 
+    async def watch(
+        self, resource: Resource, namespace: str | None = None, *, labels: str, since: str
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Changes of a kind's objects after a resourceVersion, for some minutes: `ADDED`… and the object.
+
+        Raises:
+            Expired: That version is too old; list anew.
+        """
+        query = {"watch": "true", "labelSelector": labels, "resourceVersion": since}
+        query["timeoutSeconds"] = str(_WATCH_SECONDS)
+        self.requests["watch", resource.kind] += 1
+        timeout = aiohttp.ClientTimeout(sock_connect=self._timeout, sock_read=_WATCH_SECONDS + self._timeout)
+        try:
+            response = await self._open("GET", resource.path(namespace), query, None, _JSON, timeout)
+            async for line in _lines(response.response.content):
+                change = json.loads(line)
+                if change["type"] == "ERROR":
+                    raise from_response(
+                        change["object"].get("code", 500), json.dumps(change["object"]).encode()
+                    )
+                yield change["type"], change["object"]
+        except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
+            raise Unavailable(f"watch {resource.kind}: {error}") from error
+
     async def create(self, obj: Object) -> Object:
         """Create an object; `AlreadyExists` if one of that name is there."""
         resource = resource_of(obj)
@@ -194,6 +223,24 @@ class Kube:
         path = resource.path(namespace, name, subresource)
         return await self._send("patch", resource, path, body=dict(patch), query=query, content=_MERGE)
 
+    async def patch_json(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        manager: str | None = None,
+    ) -> Object:
+        """A JSON patch (RFC 6902).
+
+        Raises:
+            Invalid: A `test` in it fails, or a path isn't there.
+        """
+        query = {**_STRICT} | ({"fieldManager": manager} if manager else {})
+        path, body = resource.path(namespace, name), [dict(one) for one in operations]
+        return await self._send("patch", resource, path, body=body, query=query, content=_JSON_PATCH)
+
     async def delete(
         self,
         resource: Resource,
@@ -231,7 +278,7 @@ class Kube:
         resource: Resource,
         path: str,
         *,
-        body: Object | None = None,
+        body: Body | None = None,
         query: Mapping[str, str] | None = None,
         content: str = _JSON,
         asks: bool = False,
@@ -268,25 +315,46 @@ class Kube:
         method: str,
         path: str,
         query: Mapping[str, str] | None,
-        body: Object | None,
+        body: Body | None,
         content: str,
     ) -> Object:
-        headers = {"Accept": _JSON, "Content-Type": content}
-        parameters = list(query.items()) if query else None
-        _, url, headers, _, _ = await self._api.param_serialize(
-            method, path, query_params=parameters, header_params=headers, auth_settings=["BearerToken"]
-        )
-        response = await self._api.call_api(
-            method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=self._timeout)
-        )
+        timeout = aiohttp.ClientTimeout(total=self._timeout)
+        response = await self._open(method, path, query, body, content, timeout)
         data = await response.read()
-        if response.status >= _BAD_REQUEST:
-            raise from_response(response.status, data, response.headers.get("Retry-After"))
         try:
             answer: Object = json.loads(data)
         except ValueError as error:
             raise Unavailable(f"{method} {path}: the answer is no JSON") from error
         return answer
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Body | None,
+        content: str,
+        limit: aiohttp.ClientTimeout,
+    ) -> Any:
+        """Send a request; gives the answer once its status is known to be good."""
+        headers = {"Accept": _JSON, "Content-Type": content}
+        parameters = list(query.items()) if query else None
+        _, url, headers, _, _ = await self._api.param_serialize(
+            method, path, query_params=parameters, header_params=headers, auth_settings=["BearerToken"]
+        )
+        response = await self._api.call_api(method, url, headers, body, _request_timeout=limit)
+        if response.status >= _BAD_REQUEST:
+            raise from_response(response.status, await response.read(), response.headers.get("Retry-After"))
+        return response
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of an answer as they come, however long."""
+    rest = b""
+    async for part in content.iter_any():
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
 
 
 _METHODS: Mapping[str, str] = {

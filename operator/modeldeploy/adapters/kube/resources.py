@@ -52,6 +52,12 @@ HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling/v2", "HorizontalPodAutoscaler"
 POD_DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ENDPOINT_SLICE = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
+HTTP_ROUTE = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+GATEWAY = Resource("gateway.networking.k8s.io/v1", "Gateway", "gateways")
+GATEWAY_CLASS = Resource("gateway.networking.k8s.io/v1", "GatewayClass", "gatewayclasses", namespaced=False)
+REFERENCE_GRANT = Resource("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "referencegrants")
+TRAEFIK_SERVICE = Resource("traefik.io/v1alpha1", "TraefikService", "traefikservices")
+VIRTUAL_SERVICE = Resource("networking.istio.io/v1", "VirtualService", "virtualservices")
 TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 
 RESOURCES: Mapping[str, Resource] = {
@@ -71,6 +77,12 @@ RESOURCES: Mapping[str, Resource] = {
         POD_DISRUPTION_BUDGET,
         ENDPOINT_SLICE,
         LEASE,
+        HTTP_ROUTE,
+        GATEWAY,
+        GATEWAY_CLASS,
+        REFERENCE_GRANT,
+        TRAEFIK_SERVICE,
+        VIRTUAL_SERVICE,
         TOKEN_REVIEW,
     )
 }
