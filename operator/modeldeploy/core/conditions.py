@@ -5,7 +5,7 @@ and `Stalled` stand only while true, as kstatus expects.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from modeldeploy.api.v1alpha1.monitoring import Category, WatchAction
@@ -18,8 +18,9 @@ from modeldeploy.api.v1alpha1.status import (
 )
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import SHORT, Draft, clip
+from modeldeploy.core.saying import State
 from modeldeploy.core.snapshot import Snapshot
-from modeldeploy.core.standing import State, describe
+from modeldeploy.core.standing import describe
 
 ONLY_WHEN_TRUE = frozenset(
     {"Paused", "Promoted", "DriftDetected", "RetrainingRecommended", "Reconciling", "Stalled"}
@@ -27,11 +28,13 @@ ONLY_WHEN_TRUE = frozenset(
 WORTH_AN_EVENT = frozenset(
     {
         "ApplyFailed",
+        "IncumbentNotFound",
         "InsufficientEvidence",
         "InvalidSpec",
         "NameConflict",
         "PodsNotReady",
         "ProgressDeadlineExceeded",
+        "ProviderUnable",
     }
 )
 """Reasons that are told once more, as an Event, when they come up. What ends a rollout tells itself."""
@@ -48,6 +51,7 @@ class Word:
 
 def settle(draft: Draft, snapshot: Snapshot) -> Draft:
     """The same with phase, message and conditions as they follow from the rest."""
+    snapshot = replace(snapshot, status=draft.status)
     state = describe(draft.status, snapshot)
     words = _words(draft.status, state, snapshot)
     if _is_news(draft.status, state, snapshot.generation):

@@ -1,5 +1,6 @@
 """What is to be done: a value, carried out by the shell."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,14 +30,21 @@ class Decision:
 
     Attributes:
         status: Written first, guarded by resourceVersion; traffic weights stand in it.
-        running: Revisions whose pods must run, at full size.
+        sizes: Revisions that run, with the pods that each has at least.
+        leaving: Revisions that finish their last answers: nothing may scale them up, nor down yet.
         retired: Revisions whose pods may end now: no router sends them anything and their drain time is over.
         events: Told after the status is written.
         requeue_at: When to look again without being woken; None to wait for a change.
     """
 
     status: ModelDeploymentStatus
-    running: frozenset[str]
+    sizes: Mapping[str, int]
+    leaving: frozenset[str]
     retired: frozenset[str]
     events: tuple[Event, ...] = ()
     requeue_at: datetime | None = None
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Revisions whose pods must not end."""
+        return self.leaving | self.sizes.keys()

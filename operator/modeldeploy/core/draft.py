@@ -13,6 +13,7 @@ from modeldeploy.api.v1alpha1.status import (
     Stable,
 )
 from modeldeploy.core.decision import Event, Severity
+from modeldeploy.core.traffic import Split
 
 HISTORY_LIMIT = 20
 EVIDENCE_LIMIT = 40
@@ -44,11 +45,15 @@ class Draft:
         """The same with one more time to look again."""
         return replace(self, due=(*self.due, at))
 
+    def without_due(self) -> Self:
+        """The same with nothing to look for again: what was waited for is over."""
+        return replace(self, due=())
+
     def with_weights(self, stable: Stable | None, candidate: Candidate | None, now: datetime) -> Self:
-        """The same with other traffic; the traffic generation grows only if a share really changed."""
-        before = shares(self.status)
+        """The same with other traffic; its generation grows only if some request goes another way."""
+        before = Split.of(self.status)
         drafted = self.with_status(stable=stable, candidate=candidate)
-        if shares(drafted.status) == before:
+        if Split.of(drafted.status).routes_like(before):
             return drafted
         return drafted.with_status(
             traffic_generation=self.status.traffic_generation + 1, traffic_changed_at=now
@@ -61,6 +66,7 @@ class Draft:
         entry = HistoryEntry(
             revision=candidate.revision,
             model_version=candidate.model_version,
+            image=self.status.images.get(candidate.revision),
             outcome=outcome,
             reason=reason,
             message=clip(message, BRIEF),
@@ -83,12 +89,6 @@ class Draft:
         """The same with a revision that is needed again."""
         kept = [entry for entry in self.status.draining if entry.revision != revision]
         return self if len(kept) == len(self.status.draining) else self.with_status(draining=kept)
-
-
-def shares(status: ModelDeploymentStatus) -> dict[str, int]:
-    """The traffic that a status states: weights above zero, by revision."""
-    tracks = (status.stable, status.candidate)
-    return {track.revision: track.weight for track in tracks if track and track.weight}
 
 
 def after(start: datetime, span: float) -> datetime:

@@ -1,10 +1,15 @@
 """The ways a rollout ends. Each returns or hands over all traffic in one change of weights."""
 
+from datetime import datetime
+
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.rollout import Surge
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate, Outcome, Previous, Rejected, Stable
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import BRIEF, Draft, after, clip
 from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.traffic import INCUMBENT
 
 
 def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: str, message: str) -> Draft:
@@ -15,7 +20,7 @@ def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: st
     draft = draft.with_history(candidate, outcome, reason, message, now=snapshot.now)
     back = stable.model_copy(update={"weight": 100}) if stable else None
     ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None)
-    if candidate.weight:
+    if candidate.weight or candidate.mirror or candidate.preview:
         ended = ended.with_draining(candidate.revision, snapshot.now)
     where = f"at {candidate.weight}% of traffic" if candidate.weight else "before it got traffic"
     severity = Severity.WARNING if outcome is Outcome.ROLLED_BACK else Severity.NORMAL
@@ -48,7 +53,7 @@ def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draf
     if candidate is None:
         return draft
     draft = draft.with_history(candidate, Outcome.PROMOTED, reason, message, now=snapshot.now)
-    draft = _keep_warm(draft, snapshot, replaced)
+    draft = _keep_warm(draft, snapshot, replaced, candidate)
     draft = draft.with_weights(_as_stable(candidate), None, snapshot.now).with_status(
         metrics=[], verdict=None
     )
@@ -68,15 +73,33 @@ def retire_previous(draft: Draft, snapshot: Snapshot) -> Draft:
     return draft.with_status(previous=None).with_draining(previous.revision, left)
 
 
-def _keep_warm(draft: Draft, snapshot: Snapshot, replaced: Stable | None) -> Draft:
+def _keep_warm(draft: Draft, snapshot: Snapshot, replaced: Stable | None, by: Candidate) -> Draft:
     older = draft.status.previous
-    if older:
+    if older and older.revision != INCUMBENT:
         draft = draft.with_draining(older.revision, snapshot.now)
     if replaced is None or snapshot.spec is None:
         return draft.with_status(previous=None)
-    until = after(snapshot.now, seconds(snapshot.spec.rollout.keep_previous))
-    kept = Previous(revision=replaced.revision, model_version=replaced.model_version, until=until)
+    kept = Previous(
+        revision=replaced.revision,
+        model_version=replaced.model_version,
+        until=_until(snapshot.spec, replaced, snapshot.now),
+        size=None if replaced.revision == INCUMBENT else _left(snapshot, replaced, by),
+    )
     return draft.with_status(previous=kept)
+
+
+def _until(spec: ModelDeploymentSpec, replaced: Stable, now: datetime) -> datetime | None:
+    """An incumbent that spec merely points at stays; one that was adopted ends like a revision."""
+    if replaced.revision == INCUMBENT and spec.adopt is None:
+        return None
+    keep = 0.0 if spec.rollout.surge is Surge.NONE else seconds(spec.rollout.keep_previous)
+    return after(now, keep)
+
+
+def _left(snapshot: Snapshot, replaced: Stable, by: Candidate) -> int:
+    """The size to keep the replaced revision at: what it had, so that it can take everything back."""
+    workload = snapshot.observed.workloads.get(replaced.revision)
+    return max(by.demand, workload.wanted if workload else 0)
 
 
 def _as_stable(candidate: Candidate) -> Stable:

@@ -4,6 +4,7 @@ from modeldeploy.api.v1alpha1.status import Routing, Stable
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import Draft
 from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.traffic import INCUMBENT
 
 
 def is_lost(snapshot: Snapshot) -> bool:
@@ -23,8 +24,9 @@ def recover(draft: Draft, snapshot: Snapshot) -> Draft:
     running = [name for name in names if name in observed.workloads]
     ready = [name for name in running if observed.workloads[name].ready]
     recorded = [name for name in running if name == observed.recorded_stable]
-    chosen = (recorded or ready or names)[0]
-    version = _version(snapshot, chosen)
+    found = (recorded or ready or names)[0]
+    chosen = INCUMBENT if observed.recorded_stable == INCUMBENT in observed.workloads else found
+    version = INCUMBENT if chosen == INCUMBENT else _version(snapshot, chosen)
     port = observed.recorded_port
     return draft.with_status(
         stable=Stable(revision=chosen, model_version=version, weight=100),
@@ -41,7 +43,7 @@ def recover(draft: Draft, snapshot: Snapshot) -> Draft:
 def _survivors(snapshot: Snapshot) -> set[str]:
     """Revisions that served before, as far as the children tell; a mere ControllerRevision served nothing."""
     observed = snapshot.observed
-    found = {name for name in observed.workloads if name}
+    found = {name for name in observed.workloads if name and name != INCUMBENT}
     if observed.recorded_stable in observed.revisions:
         found.add(str(observed.recorded_stable))
     return found

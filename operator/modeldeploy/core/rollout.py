@@ -1,7 +1,7 @@
 """The heart: what to do next, given one look at the world. Pure and total.
 
-`decide` finds the situation that spec and status are in and hands over to the one function for it. Each
-returns the next status; what must run and what may end follows from that status alone.
+`decide` heeds what humans want, finds the situation that spec and status are in and hands over to the one
+function for it. Each returns the next status; what must run and what may end follows from that status alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,13 +9,16 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
-from modeldeploy.api.v1alpha1.status import Candidate, Outcome
-from modeldeploy.core import conditions, trial
-from modeldeploy.core.decision import Decision, Severity
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
+from modeldeploy.core import conditions, intents, supersede, trial, verdicts
+from modeldeploy.core.decision import Decision
 from modeldeploy.core.draft import Draft, after
-from modeldeploy.core.ending import end_candidate, promote, retire_previous
+from modeldeploy.core.ending import retire_previous
+from modeldeploy.core.newcomer import can_go_back, go_back, start
 from modeldeploy.core.recovery import is_lost, recover
-from modeldeploy.core.snapshot import Snapshot, Target
+from modeldeploy.core.sizes import sizes
+from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.traffic import INCUMBENT
 
 
 class Situation(Enum):
@@ -32,7 +35,7 @@ class Situation(Enum):
 
 
 def situation(snapshot: Snapshot) -> Situation:
-    """Which of the situations this is."""
+    """Which of the situations this is; the snapshot's target is what is to be brought in."""
     status, target = snapshot.status, snapshot.target
     if snapshot.spec is None or snapshot.invalid or target is None or snapshot.observed.rejection:
         return Situation.INVALID
@@ -45,7 +48,7 @@ def situation(snapshot: Snapshot) -> Situation:
         return Situation.SUPERSEDED
     if status.rejected and status.rejected.revision == wanted:
         return Situation.REJECTED
-    return Situation.GOING_BACK if _can_go_back(snapshot, target) else Situation.START
+    return Situation.GOING_BACK if can_go_back(snapshot, target) else Situation.START
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -58,23 +61,51 @@ def decide(snapshot: Snapshot) -> Decision:
     if is_lost(snapshot):
         draft = recover(draft, snapshot)
         snapshot = replace(snapshot, status=draft.status, assessments=())
-    draft = HANDLERS[situation(snapshot)](draft, snapshot)
+    if snapshot.spec and snapshot.spec.suspend:
+        return _decision(conditions.settle(draft, snapshot), snapshot, frozenset())
+    draft = _forget_undone(draft, snapshot)
+    heeded = intents.heed(draft, snapshot)
+    if roles(heeded.status) != roles(draft.status):
+        snapshot = verdicts.unjudged(snapshot)
+    asked = replace(snapshot, status=heeded.status)
+    aimed = replace(asked, target=intents.goal(heeded, asked))
+    found = situation(aimed)
+    draft = HANDLERS[found](heeded, aimed)
+    if found is not Situation.SUPERSEDED and draft.status.successor:
+        draft = draft.with_status(successor=None)
     draft = retire_previous(draft, snapshot)
     draft = _end_drained(draft, snapshot)
-    draft = conditions.settle(draft, snapshot)
+    if roles(draft.status) != roles(asked.status):
+        asked = verdicts.unjudged(asked)
+    draft = conditions.settle(draft, asked)
+    return _decision(draft, snapshot, _unneeded(draft, snapshot))
+
+
+def _decision(draft: Draft, snapshot: Snapshot, unneeded: frozenset[str]) -> Decision:
     status = draft.status
-    running = frozenset(
-        entry.revision
-        for entry in (status.stable, status.candidate, status.previous, *status.draining)
-        if entry
-    )
-    return Decision(
+    decision = Decision(
         status=status,
-        running=running,
-        retired=_unneeded(draft, snapshot) - running,
+        sizes=sizes(status, snapshot.spec),
+        leaving=frozenset(entry.revision for entry in status.draining),
+        retired=frozenset(),
         events=draft.events,
         requeue_at=min((at for at in draft.due if at > snapshot.now), default=None),
     )
+    return replace(decision, retired=unneeded - decision.running)
+
+
+def roles(status: ModelDeploymentStatus) -> tuple[str | None, str | None]:
+    """Who is stable and who is on trial: verdicts speak of these two only."""
+    stable, candidate = status.stable, status.candidate
+    return stable.revision if stable else None, candidate.revision if candidate else None
+
+
+def _forget_undone(draft: Draft, snapshot: Snapshot) -> Draft:
+    """Spec names another revision than the one that a human went back from: that is history now."""
+    undone, target = draft.status.undone, snapshot.target
+    if undone is None or target is None or undone.revision == target.revision:
+        return draft
+    return draft.with_status(undone=None)
 
 
 def _invalid(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -82,87 +113,27 @@ def _invalid(draft: Draft, snapshot: Snapshot) -> Draft:
     return trial.watch_for_breach(draft, snapshot)
 
 
-def _start(draft: Draft, snapshot: Snapshot) -> Draft:
-    target = _target(snapshot)
-    started = draft.without_draining(target.revision).with_status(
-        candidate=_newcomer(target, snapshot), rejected=None, metrics=[], verdict=None
-    )
-    previous = started.status.previous
-    if previous and previous.revision == target.revision:
-        started = started.with_status(previous=None)
-    stable = snapshot.status.stable
-    instead = f"; version {stable.model_version} stays stable" if stable else ""
-    told = started.with_event(
-        Severity.NORMAL, "RolloutStarted", f"starting pods of version {target.model_version}{instead}"
-    )
-    return trial.run(told, _unjudged(snapshot))
-
-
-def _newcomer(target: Target, snapshot: Snapshot) -> Candidate:
-    """The revision in spec as a candidate that has no traffic yet."""
-    return Candidate(
-        revision=target.revision,
-        model_version=target.model_version,
-        weight=0,
-        step=0,
-        progress=trial.progress(snapshot, 0),
-        started_at=snapshot.now,
-        step_started_at=snapshot.now,
-    )
-
-
-def _superseded(draft: Draft, snapshot: Snapshot) -> Draft:
-    """A third version: traffic returns to stable, and the new candidate starts with nothing inherited."""
-    target = _target(snapshot)
-    message = f"version {target.model_version} took its place in spec"
-    ended = end_candidate(draft, snapshot, Outcome.SUPERSEDED, "Superseded", message)
-    return _going_back(ended, snapshot) if _can_go_back(snapshot, target) else _start(ended, snapshot)
+def _settled(draft: Draft, snapshot: Snapshot) -> Draft:
+    if draft.status.rejected:
+        draft = draft.with_status(rejected=None)
+    return verdicts.record(draft, snapshot)
 
 
 def _returned(draft: Draft, snapshot: Snapshot) -> Draft:
     """Spec names stable again in mid-rollout: one traffic change and the rollout is over."""
-    message = "spec names the stable version again"
-    ended = end_candidate(draft, snapshot, Outcome.ABORTED, "SpecReturnedToStable", message)
-    return _settled(ended, _unjudged(snapshot))
-
-
-def _settled(draft: Draft, snapshot: Snapshot) -> Draft:
-    if draft.status.rejected:
-        draft = draft.with_status(rejected=None)
-    return trial.record(draft, snapshot)
-
-
-def _rejected(draft: Draft, snapshot: Snapshot) -> Draft:
-    return trial.record(draft, snapshot)
-
-
-def _going_back(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Spec names the replaced revision while it is still warm: one traffic change, no new pod, no trial."""
-    target = _target(snapshot)
-    draft = draft.without_draining(target.revision).with_status(
-        candidate=_newcomer(target, snapshot), previous=None, rejected=None, metrics=[], verdict=None
-    )
-    return promote(draft, snapshot, "WentBack", "it was kept warm and had been stable before")
+    return _settled(supersede.return_to_stable(draft, snapshot), verdicts.unjudged(snapshot))
 
 
 HANDLERS: Mapping[Situation, Callable[[Draft, Snapshot], Draft]] = {
     Situation.INVALID: _invalid,
-    Situation.START: _start,
+    Situation.START: start,
     Situation.TRIAL: trial.run,
-    Situation.SUPERSEDED: _superseded,
+    Situation.SUPERSEDED: supersede.run,
     Situation.RETURNED: _returned,
     Situation.SETTLED: _settled,
-    Situation.REJECTED: _rejected,
-    Situation.GOING_BACK: _going_back,
+    Situation.REJECTED: verdicts.record,
+    Situation.GOING_BACK: go_back,
 }
-
-
-def _can_go_back(snapshot: Snapshot, target: Target) -> bool:
-    previous = snapshot.status.previous
-    if previous is None or previous.revision != target.revision:
-        return False
-    workload = snapshot.observed.workloads.get(target.revision)
-    return workload is not None and workload.is_ready
 
 
 def _end_drained(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -190,14 +161,5 @@ def _routed_away(draft: Draft, snapshot: Snapshot) -> bool:
 
 def _unneeded(draft: Draft, snapshot: Snapshot) -> frozenset[str]:
     """What may end unless the status still names it."""
-    return frozenset(snapshot.observed.workloads) if _routed_away(draft, snapshot) else frozenset()
-
-
-def _unjudged(snapshot: Snapshot) -> Snapshot:
-    """The same without verdicts: they speak of the rollout that ends here, not of what comes now."""
-    return replace(snapshot, assessments=())
-
-
-def _target(snapshot: Snapshot) -> Target:
-    assert snapshot.target is not None, "asked only in situations that have a target"  # noqa: S101
-    return snapshot.target
+    ours = snapshot.observed.workloads.keys() - {INCUMBENT}
+    return frozenset(ours) if _routed_away(draft, snapshot) else frozenset()

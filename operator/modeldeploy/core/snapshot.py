@@ -40,6 +40,7 @@ class Workload:
         restarts: Container restarts of its present pods, summed.
         problem: Why a pod doesn't start or stay, in a sentence; None while nothing is wrong.
         fatal: The problem won't mend itself: a container that crashes again and again.
+        images: Images as the pods run them, with their digests; more than one where a tag has moved.
         awaiting: What a pod that starts as it should has not done yet, in words; None when nothing is known.
     """
 
@@ -50,6 +51,7 @@ class Workload:
     problem: str | None = None
     fatal: bool = False
     awaiting: str | None = None
+    images: tuple[str, ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -83,11 +85,14 @@ class Observed:
 
     Attributes:
         revisions: By name, as kept in ControllerRevisions.
-        workloads: By revision; a revision without a Deployment is absent.
+        workloads: By revision; a revision without a Deployment is absent. What answers behind a Service of
+            the user's own is found under `incumbent`.
         routers: The namespace's routers.
         conflict: Names an object in the way that isn't ours, in a sentence with the mend.
         rejection: Why the API server refuses the pods of the revision in spec, in a sentence.
         failure: The last apply that failed, in a sentence.
+        incumbent: Why the Service that answers today can't be led to, in a sentence with the mend.
+        unable: What the provider can't do of what is decided, in a sentence.
         recorded_stable: The stable revision as written on the Service `<name>`, in case status is lost.
         recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
@@ -98,6 +103,8 @@ class Observed:
     conflict: str | None = None
     rejection: str | None = None
     failure: str | None = None
+    incumbent: str | None = None
+    unable: str | None = None
     recorded_stable: str | None = None
     recorded_port: int | None = None
 
@@ -119,6 +126,7 @@ class Snapshot:
         spec: What the user asks for, or None when it can't be understood.
         invalid: Why the spec can't be understood, in a sentence that names field and mend.
         target: The revision in spec; None when the spec is invalid.
+        baseline: The revision to serve first where nothing is stable yet; None where spec names none.
         status: What was decided last.
         observed: The children as they are.
         assessments: One per metric, in spec's order; empty before the first look.
@@ -135,3 +143,4 @@ class Snapshot:
     assessments: tuple[Assessment, ...]
     now: datetime
     answered: int = 0
+    baseline: Target | None = None

@@ -1,46 +1,23 @@
 """Where an object stands, in one phase, one reason and one sentence: all conditions follow from it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from modeldeploy.api.quantity import spell_duration
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
-    MetricStatus,
     ModelDeploymentStatus,
     Phase,
     Rejected,
     Stable,
     Verdict,
 )
-from modeldeploy.core.snapshot import Snapshot, Workload
-from modeldeploy.core.steps import position, steps
-from modeldeploy.core.trial import holding, lacks_requests, pausing, start_deadline, step_deadline
-
-LACKING = {Verdict.NO_DATA: "no data yet", Verdict.INCONCLUSIVE: "too little evidence yet"}
-"""What a step waits for, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where the object stands.
-
-    Attributes:
-        phase: In one word.
-        reason: Why, in one word.
-        message: Why, in a sentence.
-        ready: The revision in spec serves, and every router knows it.
-        stalled: Nothing will change until somebody edits something.
-        paused: A step waits for a human.
-    """
-
-    phase: Phase
-    reason: str
-    message: str
-    ready: bool = False
-    stalled: bool = False
-    paused: bool = False
+from modeldeploy.core.saying import State, awaited, serving, told, unanswered
+from modeldeploy.core.sizes import gives_way
+from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.standing_trial import on_trial
+from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.core.waiting import (
+    start_deadline,
+)
 
 
 def describe(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
@@ -48,12 +25,21 @@ def describe(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
     blocked = _blocked(status, snapshot)
     if blocked:
         return blocked
+    if snapshot.spec and snapshot.spec.suspend:
+        return _suspended(status, snapshot)
     if status.candidate and snapshot.spec:
         if status.candidate.step:
-            return _on_trial(status, snapshot, snapshot.spec, status.candidate)
+            return on_trial(status, snapshot, snapshot.spec, status.candidate)
         return _starting(status, snapshot, snapshot.spec, status.candidate)
+    return _at_rest(status, snapshot)
+
+
+def _at_rest(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
+    """Where an object stands that has no candidate."""
     if status.stable is None:
         return State(Phase.PENDING, "Progressing", "waiting to start")
+    if status.undone:
+        return _undone(snapshot, status.stable)
     if status.rejected:
         return _rolled_back(status, snapshot, status.stable, status.rejected)
     return _settled(status, snapshot, status.stable)
@@ -61,17 +47,19 @@ def describe(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
 
 def _blocked(status: ModelDeploymentStatus, snapshot: Snapshot) -> State | None:
     observed = snapshot.observed
-    serving = f"; {_serving(status.stable, snapshot)}" if status.stable else ""
+    meanwhile = f"; {serving(status.stable, snapshot)}" if status.stable else ""
     phase = Phase.DEGRADED if status.stable else Phase.PENDING
     if snapshot.invalid or snapshot.spec is None:
         wrong = snapshot.invalid or "spec cannot be read"
-        return State(phase, "InvalidSpec", f"{wrong}{serving}", stalled=True)
+        return State(phase, "InvalidSpec", f"{wrong}{meanwhile}", stalled=True)
     if observed.rejection:
-        return State(phase, "InvalidSpec", f"{observed.rejection}{serving}", stalled=True)
+        return State(phase, "InvalidSpec", f"{observed.rejection}{meanwhile}", stalled=True)
+    if observed.incumbent and (status.stable is None or status.stable.revision == INCUMBENT):
+        return State(phase, "IncumbentNotFound", f"{observed.incumbent}{meanwhile}", stalled=True)
     if observed.conflict:
-        return State(phase, "NameConflict", f"{observed.conflict}{serving}", stalled=True)
+        return State(phase, "NameConflict", f"{observed.conflict}{meanwhile}", stalled=True)
     if observed.failure:
-        return State(phase, "ApplyFailed", f"{observed.failure}; it will be tried again{serving}")
+        return State(phase, "ApplyFailed", f"{observed.failure}; it will be tried again{meanwhile}")
     return None
 
 
@@ -81,9 +69,10 @@ def _starting(
     workload = snapshot.observed.workloads.get(candidate.revision)
     phase = Phase.PROGRESSING if status.stable else Phase.PENDING
     problem = workload.problem if workload else None
-    text = f"version {candidate.model_version}: {problem or _awaited(workload)}"
+    text = f"version {candidate.model_version}: {problem or awaited(workload)}"
     if status.stable:
-        text += f"; {_serving(status.stable, snapshot)}"
+        text += f"; {serving(status.stable, snapshot)}"
+        text += _giving_way(spec, candidate, status.stable)
     elif snapshot.now >= start_deadline(spec, candidate):
         span = (start_deadline(spec, candidate) - candidate.started_at).total_seconds()
         text += f"; not ready within {spell_duration(span)}, mend spec.model or spec.server"
@@ -91,100 +80,58 @@ def _starting(
     return State(phase, "PodsNotReady" if problem else "Progressing", text)
 
 
-def _on_trial(
-    status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
-) -> State:
-    at = f"step {position(spec, candidate.step)} of {len(steps(spec))}" if steps(spec) else "no steps left"
-    where = f"canary {candidate.model_version} at {candidate.weight}%: {at}"
-    breaching = {entry.name for entry in pausing(snapshot)}
-    if breaching:
-        told = _told(entry for entry in status.metrics if entry.name in breaching)
-        text = f"{where}; {told}. It goes on when that passes; change spec.model to end it"
-        return State(Phase.PAUSED, "MetricBreached", text, paused=True)
-    lacks = _lacks(status, snapshot, candidate)
-    asking = any(entry.verdict is Verdict.ERROR for entry in holding(snapshot))
-    if lacks and not asking and snapshot.now >= step_deadline(spec, candidate):
-        evidence = _evidence_lacks(status, snapshot, candidate)
-        reason = "InsufficientEvidence" if lacks == evidence else "ProgressDeadlineExceeded"
-        text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
-        return State(Phase.PAUSED, reason, text, paused=True)
-    beyond = _told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
-    parts = [where, *([f"waits for {lacks}"] if lacks else []), *([beyond] if beyond else [])]
-    return State(Phase.PROGRESSING, "Progressing", "; ".join(parts))
+def _giving_way(spec: ModelDeploymentSpec, candidate: Candidate, stable: Stable) -> str:
+    """What surge: None costs, while it does."""
+    left = gives_way(spec, candidate)
+    if left is None or stable.revision == INCUMBENT:
+        return ""
+    if left == 0:
+        return "; stable gave way entirely (surge: None), NOBODY ANSWERS until the new pods are ready"
+    return f"; stable gives way (surge: None) and runs {left} of {candidate.demand} pods"
+
+
+def _suspended(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
+    served = serving(status.stable, snapshot) if status.stable else "nothing serves yet"
+    text = f"{served}; nothing is changed while spec.suspend is true"
+    return State(Phase.PAUSED, "Suspended", text, stalled=True, paused=True)
+
+
+def _undone(snapshot: Snapshot, stable: Stable) -> State:
+    text = (
+        f"a human went back to version {stable.model_version}; {serving(stable, snapshot)}. "
+        "Change spec.model, or retry with spec.rollout.control.retry, to bring another in"
+    )
+    return State(Phase.HEALTHY, "Undone", text, stalled=True)
 
 
 def _rolled_back(
     status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable, rejected: Rejected
 ) -> State:
+    how = "was aborted" if rejected.reason == "Aborted" else "was rolled back"
     text = (
-        f"version {rejected.model_version} was rolled back: {rejected.message}; "
-        f"{_serving(stable, snapshot)}. Change spec.model or spec.server to try another"
+        f"version {rejected.model_version} {how}: {rejected.message}; {serving(stable, snapshot)}. "
+        "Change spec.model or spec.server to try another, or retry with spec.rollout.control.retry"
     )
     returning = any(entry.revision == rejected.revision for entry in status.draining)
     phase = Phase.ROLLING_BACK if returning else Phase.DEGRADED
-    return State(phase, "RolledBack", text, stalled=not returning)
+    reason = "Aborted" if rejected.reason == "Aborted" else "RolledBack"
+    return State(phase, reason, text, stalled=not returning)
 
 
 def _settled(status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable) -> State:
     workload, routers = snapshot.observed.workloads.get(stable.revision), snapshot.observed.routers
     if workload is None or workload.ready == 0:
-        text = f"version {stable.model_version}: {(workload and workload.problem) or _awaited(workload)}"
+        text = f"version {stable.model_version}: {(workload and workload.problem) or awaited(workload)}"
         return State(Phase.DEGRADED, "PodsNotReady", text)
     if not routers.follow(status.traffic_generation):
         text = f"version {stable.model_version} runs; waiting for the routers"
         text += f": {routers.problem}" if routers.problem else ""
         return State(Phase.PROGRESSING, "RoutersNotReady", text)
-    served = _serving(stable, snapshot)
+    served = serving(stable, snapshot)
     if workload.problem:
         served += f" with {workload.ready} of {workload.wanted} pods: {workload.problem}"
-    served = "; ".join([served, *(entry.message for entry in _unanswered(status) if entry.message)])
-    beyond = _told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
+    served = "; ".join([served, *(entry.message for entry in unanswered(status) if entry.message)])
+    beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
     if beyond:
         return State(Phase.DEGRADED, "MetricBreached", f"{served}; {beyond}", ready=True)
     return State(Phase.HEALTHY, "Promoted", served, ready=True)
-
-
-def _serving(stable: Stable, snapshot: Snapshot) -> str:
-    """What users get meanwhile."""
-    workload = snapshot.observed.workloads.get(stable.revision)
-    if workload and workload.ready:
-        return f"version {stable.model_version} serves"
-    return f"version {stable.model_version} should serve, but {_awaited(workload)}"
-
-
-def _awaited(workload: Workload | None) -> str:
-    if workload is None:
-        return "its Deployment is being created"
-    count = f"{workload.ready} of {workload.wanted} pods are ready"
-    return f"{count}, {workload.awaiting}" if workload.awaiting else count
-
-
-def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
-    """What a step waits for besides its hold, the first thing first; empty if nothing."""
-    workload, routers = snapshot.observed.workloads.get(candidate.revision), snapshot.observed.routers
-    if workload is None or not workload.is_ready:
-        problem = workload.problem if workload else None
-        return f"its pods ({problem or _awaited(workload)})"
-    if not routers.follow(status.traffic_generation):
-        return f"the routers ({routers.problem})" if routers.problem else "the routers"
-    return _evidence_lacks(status, snapshot, candidate)
-
-
-def _evidence_lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
-    floor = lacks_requests(snapshot, candidate)
-    failed = {entry.name: entry.message for entry in _unanswered(status)}
-    parts = []
-    for entry in holding(snapshot):
-        why = failed.get(entry.name) or LACKING.get(entry.verdict, str(entry.verdict))
-        parts.append(f"{entry.name} ({why.removeprefix(f'{entry.name}: ')})")
-    return ", ".join([*parts, f"the step's {floor} requests"] if floor else parts)
-
-
-def _unanswered(status: ModelDeploymentStatus) -> list[MetricStatus]:
-    """The metrics whose question gets no usable answer, with what was said when that began."""
-    return [entry for entry in status.metrics if entry.verdict is Verdict.ERROR]
-
-
-def _told(metrics: Iterable[MetricStatus]) -> str:
-    """The metrics as they were recorded: numbers that merely move change no message."""
-    return "; ".join(entry.message or f"{entry.name} is beyond its bound" for entry in metrics)

@@ -10,6 +10,12 @@ INCUMBENT = "incumbent"
 """Stands for a revision's name where a Service of the user's own answers."""
 
 
+def shares(status: ModelDeploymentStatus) -> dict[str, int]:
+    """The shares of requests that a status states, above zero, in percent, by revision."""
+    tracks = (status.stable, status.candidate)
+    return {track.revision: track.weight for track in tracks if track and track.weight}
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """The decided traffic of one object.
@@ -31,12 +37,11 @@ class Split:
     @classmethod
     def of(cls, status: ModelDeploymentStatus) -> Self:
         """The traffic that a status states."""
-        tracks = (status.stable, status.candidate)
         candidate = status.candidate
         return cls(
             stable=status.stable.revision if status.stable else None,
             candidate=candidate.revision if candidate else None,
-            weights={track.revision: track.weight for track in tracks if track and track.weight},
+            weights=shares(status),
             mirror=candidate.mirror if candidate else 0,
             preview=candidate.preview if candidate else None,
         )
@@ -44,7 +49,7 @@ class Split:
     def routes_like(self, other: Self) -> bool:
         """Whether every request goes the same way as by the other."""
         mine = (self.weights, self._extras())
-        return mine == (other.weights, other._extras())  # noqa: SLF001 - of the same class
+        return mine == (other.weights, other._extras())
 
     def _extras(self) -> tuple[object, ...]:
         return (self.candidate, self.mirror, self.preview) if self.mirror or self.preview else ()

@@ -1,28 +1,29 @@
 """A candidate on trial: its pods start, it gets growing shares of requests, and the metrics judge it."""
 
-from collections.abc import Sequence
-from datetime import datetime
-
-from modeldeploy.api.quantity import seconds, spell_duration
-from modeldeploy.api.v1alpha1.monitoring import Category, RolloutAction
+from modeldeploy.api.quantity import spell_duration
+from modeldeploy.api.v1alpha1.monitoring import RolloutAction
+from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.api.v1alpha1.status import Candidate, MetricStatus, Verdict
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.api.v1alpha1.status import (
+    Candidate,
+)
+from modeldeploy.core.assessment import Blame
 from modeldeploy.core.decision import Severity
-from modeldeploy.core.draft import BRIEF, Draft, after, clip
+from modeldeploy.core.draft import Draft
 from modeldeploy.core.ending import promote, roll_back
+from modeldeploy.core.sizes import carried, demand, gives_way, needed
 from modeldeploy.core.snapshot import Snapshot
-from modeldeploy.core.steps import position, steps
-
-VALUE = 40
-"""Longest value of a metric with its unit, in characters."""
-WORST_FIRST = (
-    Verdict.BREACH,
-    Verdict.ERROR,
-    Verdict.NO_DATA,
-    Verdict.INCONCLUSIVE,
-    Verdict.PASS,
-    Verdict.NOT_APPLICABLE,
+from modeldeploy.core.steps import Stage, position, steps
+from modeldeploy.core.verdicts import breaches, keep_numbers, pausing, record
+from modeldeploy.core.waiting import (
+    awaits_approval,
+    carries,
+    holding,
+    lacks_requests,
+    progress,
+    start_deadline,
+    step_deadline,
+    step_end,
 )
 
 
@@ -32,15 +33,17 @@ def run(draft: Draft, snapshot: Snapshot) -> Draft:
     if candidate is None or spec is None:
         return draft
     if draft.status.stable is None:
-        return _first(draft, snapshot, candidate)
+        return _first(draft, snapshot, spec, candidate)
     shown = progress(snapshot, candidate.step)
     if candidate.progress != shown:  # the steps were edited
         candidate = candidate.model_copy(update={"progress": shown})
+    candidate = resize(candidate, snapshot, spec)
+    if candidate != draft.status.candidate:
         draft = draft.with_status(candidate=candidate)
     if candidate.step == 0:
         return _starting(draft, snapshot, spec, candidate)
     draft = record(draft, snapshot)
-    failed = _failure(draft, snapshot, candidate)
+    failed = failure(draft, snapshot, candidate)
     if failed:
         return roll_back(keep_numbers(draft, snapshot), snapshot, *failed)
     return _advance(draft, snapshot, spec, candidate)
@@ -52,104 +55,47 @@ def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
     if candidate is None or candidate.step == 0:
         return draft
     draft = record(draft, snapshot)
-    failed = _failure(draft, snapshot, candidate)
+    failed = failure(draft, snapshot, candidate)
     return roll_back(keep_numbers(draft, snapshot), snapshot, *failed) if failed else draft
 
 
-def record(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Keep the verdicts where any has changed (numbers that merely move write nothing); tell new breaches."""
-    if snapshot.spec is None:
-        return draft
-    if not snapshot.assessments:
-        return _forget_removed(draft, snapshot.spec)
-    seen = {entry.name: entry.verdict for entry in draft.status.metrics}
-    found = {entry.name: entry.verdict for entry in snapshot.assessments}
-    if list(seen.items()) == list(found.items()):
-        return draft
-    draft = keep_numbers(draft, snapshot)
-    for entry in snapshot.assessments:
-        if entry.verdict is Verdict.BREACH and seen.get(entry.name) is not Verdict.BREACH:
-            draft = draft.with_event(Severity.WARNING, "MetricBreached", entry.message or entry.name)
-    return draft
-
-
-def keep_numbers(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Keep the verdicts with their numbers as they are now: at a transition."""
-    if not snapshot.assessments:
-        return draft
-    metrics = [
-        MetricStatus(
-            name=entry.name,
-            verdict=entry.verdict,
-            candidate=clip(entry.candidate, VALUE) if entry.candidate else None,
-            stable=clip(entry.stable, VALUE) if entry.stable else None,
-            samples=entry.samples,
-            message=clip(entry.message, BRIEF),
-            at=snapshot.now,
-        )
-        for entry in snapshot.assessments
-    ]
-    return draft.with_status(metrics=metrics, verdict=_worst(metrics))
-
-
-def progress(snapshot: Snapshot, step: int) -> str:
-    """Where a rollout stands, as `2/3`; nothing where there are no steps."""
-    spec = snapshot.spec
-    return f"{position(spec, step)}/{len(steps(spec))}" if spec and steps(spec) else ""
-
-
-def breaches(snapshot: Snapshot) -> tuple[Assessment, ...]:
-    """The breaches that can speak against a candidate: inputs come from callers and never do."""
-    return tuple(
-        entry
-        for entry in snapshot.assessments
-        if entry.verdict is Verdict.BREACH and entry.category is not Category.INPUT
-    )
-
-
-def pausing(snapshot: Snapshot) -> tuple[Assessment, ...]:
-    """The breaches that hold the step for a human."""
-    if snapshot.spec is None or snapshot.spec.on_breach.during_rollout is RolloutAction.NOTIFY:
-        return ()
-    return breaches(snapshot)
-
-
-def holding(snapshot: Snapshot) -> tuple[Assessment, ...]:
-    """The metrics that a step still waits for."""
-    free = (Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.BREACH)
-    return tuple(entry for entry in snapshot.assessments if entry.holds and entry.verdict not in free)
-
-
-def start_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
-    """When a candidate whose pods never got ready is given up."""
-    span = seconds(spec.server.startup_timeout) + seconds(spec.rollout.progress_deadline)
-    return after(candidate.started_at, span)
-
-
-def step_end(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
-    """When the step under way has held long enough."""
+def next_share(spec: ModelDeploymentSpec, candidate: Candidate) -> int:
+    """The share of requests, in percent, answered or copied, that comes after what the candidate has now."""
+    plan = () if candidate.promoting else steps(spec)
     number = position(spec, candidate.step)
-    return after(candidate.step_started_at, steps(spec)[number - 1].hold if number else 0)
+    if number >= len(plan):
+        return 100
+    return max(plan[number].weight, plan[number].mirror)
 
 
-def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
-    """When a step that its pods, routers or metrics still hold up waits for a human instead."""
-    return after(step_end(spec, candidate), seconds(spec.rollout.progress_deadline))
+def resize(candidate: Candidate, snapshot: Snapshot, spec: ModelDeploymentSpec) -> Candidate:
+    """The candidate with the pods that it needs for its present share; more only once it is to get more."""
+    demanded = demand(snapshot, spec, candidate.demand)
+    share = max(candidate.weight, candidate.mirror) if candidate.step else next_share(spec, candidate)
+    size = max(candidate.size, needed(spec, share, demanded))
+    if (size, demanded) == (candidate.size, candidate.demand):
+        return candidate
+    return candidate.model_copy(update={"size": size, "demand": demanded})
 
 
-def _first(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> Draft:
+def _first(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     """A first deployment has nothing to compare with: it is served as soon as it is ready."""
     workload = snapshot.observed.workloads.get(candidate.revision)
     if workload is not None and workload.is_ready:
         return promote(draft, snapshot, "FirstDeployment", "the first version is ready")
-    return draft.with_due(start_deadline(snapshot.spec, candidate)) if snapshot.spec else draft
+    return draft.with_due(start_deadline(spec, candidate))
 
 
 def _starting(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     workload = snapshot.observed.workloads.get(candidate.revision)
     deadline = start_deadline(spec, candidate)
-    if workload is not None and workload.is_ready:
-        return _enter(draft, snapshot, spec, candidate, 1)
+    if carries(workload, candidate):
+        if spec.rollout.control.paused:
+            return draft
+        alone = gives_way(spec, candidate) == 0
+        if candidate.promoting or alone or not steps(spec):
+            return _grow_or_promote(draft, snapshot, spec, candidate)
+        return enter(draft, snapshot, spec, candidate, 1)
     if snapshot.now < deadline:
         return draft.with_due(deadline)
     problem = (
@@ -159,7 +105,7 @@ def _starting(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candi
     return roll_back(draft, snapshot, "ProgressDeadlineExceeded", f"not ready after {waited}: {problem}")
 
 
-def _failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
+def failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
     """Why the candidate must lose its traffic now, as (reason, message).
 
     While stable has no ready pod traffic can't go back: nothing fails until it can.
@@ -181,71 +127,164 @@ def _failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[st
 
 def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     plan, number = steps(spec), position(spec, candidate.step)
-    end = step_end(spec, candidate)
-    waiting = draft.with_due(end).with_due(step_deadline(spec, candidate))
+    waiting = draft.with_due(step_end(spec, candidate)).with_due(step_deadline(spec, candidate))
+    if not snapshot.observed.routers.follow(draft.status.traffic_generation):
+        return waiting
+    stage = plan[number - 1] if plan else _as_it_is(candidate)
+    share = bearable(snapshot, spec, candidate, stage)
+    if share not in {candidate.weight, stage.weight}:
+        return _shift(waiting, snapshot, candidate, share)
     workload = snapshot.observed.workloads.get(candidate.revision)
-    routed = snapshot.observed.routers.follow(draft.status.traffic_generation)
-    weight = plan[number - 1].weight if plan else candidate.weight
-    stopped = pausing(snapshot) and weight >= candidate.weight
-    if workload is None or not workload.is_ready or not routed or stopped:
+    stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
+    if stopped and share >= candidate.weight:
         return waiting
-    if weight != candidate.weight:  # the steps were edited
-        return _enter(draft, snapshot, spec, candidate, number)
+    if plan and not candidate.promoting and differs(stage, candidate):  # edited, or lost pods are back
+        return enter(draft, snapshot, spec, candidate, number)
+    if candidate.promoting:
+        return _grow_or_promote(waiting, snapshot, spec, candidate)
+    return _next(waiting, snapshot, spec, candidate) if _is_over(snapshot, spec, candidate) else waiting
+
+
+def bearable(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate, stage: Stage) -> int:
+    """The share of requests, in percent, that the candidate should answer now.
+
+    The step's, but no more than its ready pods carry; and everything while stable has no ready pod, if the
+    candidate answers users already and can carry it.
+    """
+    stable = snapshot.status.stable
+    fallback = snapshot.observed.workloads.get(stable.revision) if stable else None
+    able = carried(snapshot.observed.workloads.get(candidate.revision), candidate.demand)
+    if fallback is None or fallback.ready == 0:
+        covers = stage.weight and able == 100 and not breaches(snapshot)  # noqa: PLR2004 - percent
+        return 100 if covers else candidate.weight
+    return stage.weight if spec.rollout.surge is Surge.NONE else min(stage.weight, able)
+
+
+def _as_it_is(candidate: Candidate) -> Stage:
+    return Stage(weight=candidate.weight, mirror=candidate.mirror, preview=candidate.preview)
+
+
+def _is_over(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
+    """Whether the step under way has held, passed, and been approved."""
     judged = snapshot.assessments or not spec.monitoring.metrics
-    if snapshot.now < end or not judged or holding(snapshot) or lacks_requests(snapshot, candidate):
-        return waiting
-    return _enter(draft, snapshot, spec, candidate, number + 1)
+    return bool(
+        snapshot.now >= step_end(spec, candidate)
+        and judged
+        and not holding(snapshot)
+        and not lacks_requests(snapshot, candidate)
+        and not awaits_approval(spec, candidate)
+    )
 
 
-def lacks_requests(snapshot: Snapshot, candidate: Candidate) -> int | None:
-    """The step's `minRequests` while the candidate hasn't answered so many, else None."""
-    if snapshot.spec is None or not steps(snapshot.spec):
-        return None
-    floor = steps(snapshot.spec)[position(snapshot.spec, candidate.step) - 1].min_requests
-    return floor if floor and snapshot.answered < floor else None
+def differs(stage: Stage, candidate: Candidate) -> bool:
+    """Whether the candidate's traffic is another than its step asks for."""
+    wanted = (stage.weight, stage.mirror, stage.preview)
+    return wanted != (candidate.weight, candidate.mirror, candidate.preview)
 
 
-def _enter(
+def _next(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
+    """Get the pods that the next share needs, then go there."""
+    number = position(spec, candidate.step) + 1
+    if number > len(steps(spec)):
+        return _grow_or_promote(draft, snapshot, spec, candidate)
+    grown = _grown(spec, candidate, next_share(spec, candidate))
+    if grown is not candidate:
+        return draft.with_status(candidate=grown)
+    return enter(draft, snapshot, spec, candidate, number)
+
+
+def _grow_or_promote(
+    draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
+) -> Draft:
+    grown = _grown(spec, candidate, 100)
+    if grown is not candidate:
+        return draft.with_status(candidate=grown)
+    if spec.rollout.control.paused:
+        return draft
+    return _promote(keep_numbers(draft.without_due(), snapshot), snapshot, spec, candidate)
+
+
+def _promote(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
+    undone = draft.status.undone
+    if undone and undone.to == candidate.revision:
+        return promote(draft, snapshot, "Undone", "a human went back to it")
+    if candidate.promoting:
+        return promote(draft, snapshot, "PromotedByUser", "a human promoted it")
+    if not steps(spec):
+        return promote(draft, snapshot, "Immediate", "its strategy asks for no trial")
+    if gives_way(spec, candidate) == 0:
+        return promote(draft, snapshot, "SurgeNone", "there was no room to try it beside stable")
+    return promote(draft, snapshot, "Passed", "it passed every step")
+
+
+def _grown(spec: ModelDeploymentSpec, candidate: Candidate, share: int) -> Candidate:
+    """The candidate with the pods that it needs for a share of requests, before it gets that.
+
+    Where there is no room for both, stable gives its pods up only once the requests have left them.
+    """
+    size = needed(spec, share, candidate.demand)
+    if size <= candidate.size or (candidate.step and spec.rollout.surge is Surge.NONE):
+        return candidate
+    return candidate.model_copy(update={"size": size})
+
+
+def _shift(draft: Draft, snapshot: Snapshot, candidate: Candidate, share: int) -> Draft:
+    """Another share than the step's: what ready pods can carry."""
+    stable = draft.status.stable
+    if stable is None:
+        return draft
+    shifted = candidate.model_copy(update={"weight": share})
+    rest = stable.model_copy(update={"weight": 100 - share})
+    draft = draft.with_weights(rest, shifted, snapshot.now)
+    why = (
+        f"its ready pods carry no more than {share}%"
+        if share < candidate.weight
+        else f"stable version {stable.model_version} has no ready pod"
+    )
+    return draft.with_event(
+        Severity.WARNING,
+        "WeightShifted",
+        f"version {candidate.model_version} gets {share}% instead of {candidate.weight}% of traffic: {why}",
+    )
+
+
+def enter(
     draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate, number: int
 ) -> Draft:
-    """Go to a step (from 1), or promote behind the last one. Only for a candidate whose pods are ready."""
-    plan = steps(spec)
-    draft = keep_numbers(draft, snapshot)
-    stable = draft.status.stable
-    if number > len(plan) or stable is None:
-        passed = "it passed every step" if plan else "its strategy asks for no trial"
-        return promote(draft, snapshot, "Passed" if plan else "Immediate", passed)
-    weight = plan[number - 1].weight
+    """Go to a step (from 1). Only for a candidate with the ready pods that the step needs."""
+    plan, stable = steps(spec), draft.status.stable
+    if stable is None:
+        return draft
+    draft = keep_numbers(draft.without_due(), snapshot)
+    stage = plan[number - 1]
     entered = candidate.model_copy(
         update={
-            "weight": weight,
+            "weight": stage.weight,
+            "mirror": stage.mirror,
+            "preview": stage.preview,
             "step": number,
             "progress": progress(snapshot, number),
             "step_started_at": snapshot.now,
         }
     )
-    rest = stable.model_copy(update={"weight": 100 - weight})
+    rest = stable.model_copy(update={"weight": 100 - stage.weight})
     draft = draft.with_weights(rest, entered, snapshot.now)
     draft = draft.with_due(step_end(spec, entered)).with_due(step_deadline(spec, entered))
     return draft.with_event(
         Severity.NORMAL,
         "StepStarted",
-        f"version {candidate.model_version} gets {weight}% of traffic (step {number} of {len(plan)})",
+        f"version {candidate.model_version} {spell(stage)} (step {number} of {len(plan)})",
     )
 
 
-def _forget_removed(draft: Draft, spec: ModelDeploymentSpec) -> Draft:
-    """Before a look there is nothing new to keep, but what spec no longer names must not go on speaking."""
-    named = {metric.name for metric in spec.monitoring.metrics}
-    kept = [entry for entry in draft.status.metrics if entry.name in named]
-    if len(kept) == len(draft.status.metrics):
-        return draft
-    return draft.with_status(metrics=kept, verdict=_worst(kept))
-
-
-def _worst(metrics: Sequence[MetricStatus]) -> str | None:
-    if not metrics:
-        return None
-    worst = min(metrics, key=lambda entry: WORST_FIRST.index(entry.verdict))
-    calm = worst.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
-    return str(worst.verdict) if calm else f"{worst.verdict}: {worst.name}"
+def spell(stage: Stage) -> str:
+    """What a candidate gets in a step, in words."""
+    if stage.weight:
+        gets = f"gets {stage.weight}% of traffic"
+    elif stage.mirror:
+        gets = f"gets copies of {stage.mirror}% of traffic"
+    elif stage.preview:
+        gets = "can be previewed"
+    else:
+        gets = "gets no traffic"
+    return f"{gets} and waits for approval" if stage.approval else gets

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
@@ -27,6 +27,18 @@ RESERVED = frozenset({naming.NAME, naming.REVISION, naming.COMPONENT})
 """Labels of pods that say what they are to the operator."""
 
 
+class Targets(NamedTuple):
+    """The revisions that spec names.
+
+    Attributes:
+        spec: The one to bring in.
+        baseline: The one to serve first where nothing is stable yet.
+    """
+
+    spec: Target | None = None
+    baseline: Target | None = None
+
+
 class Admission:
     """Lets new revisions in.
 
@@ -43,53 +55,67 @@ class Admission:
         self._applier = applier
         self._clock = clock
 
-    async def target(
+    async def targets(
         self,
         obj: Object,
         of: Owner,
         request: Request,
         known: dict[str, Revision],
         memory: Memory,
-    ) -> tuple[Target | None, NameTaken | Forbidden | None]:
-        """The revision in spec; recorded before anything else, once the API server would take its pods.
+    ) -> tuple[Targets, NameTaken | Forbidden | None]:
+        """The revisions that spec names; recorded before anything else, once the API server would take them.
 
-        What stands in the way and may go away again comes without one, as if spec could not be read.
+        What stands in the way and may go away again comes without them, as if spec could not be read.
         """
         if request.spec is None:
-            return None, None
-        content = naming.revision_content(obj["spec"])
-        name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
-        target = Target(name, request.spec.model.version)
-        if name in known:
-            return target, None
-        revision = Revision(
-            name=name,
-            number=max((one.number for one in known.values()), default=0) + 1,
-            model_version=request.spec.model.version,
-            content=content,
-            template=pod_template(request.spec.server),
-        )
+            return Targets(), None
         try:
-            refusal = await self._refusal(of, revision, request.spec, memory)
-            if refusal is None:
-                record = controller_revision(of, revision)
-                self._cache.wrote(await self._kube.apply(record, manager=naming.FIELD_MANAGER))
-                known[name] = revision
+            target = await self._admit(of, obj["spec"], request.spec, known, memory)
+            written = _with_baseline(obj["spec"], request.spec)
+            baseline = await self._admit(of, written, request.spec, known, memory) if written else None
         except Terminating:
             raise
         except (NameTaken, Forbidden) as trouble:
-            return None, trouble
-        return target, None
+            return Targets(), trouble
+        return Targets(target, baseline), None
 
-    async def _refusal(
-        self, of: Owner, revision: Revision, spec: ModelDeploymentSpec, memory: Memory
-    ) -> str | None:
+    async def _admit(
+        self,
+        of: Owner,
+        written: Object,
+        spec: ModelDeploymentSpec,
+        known: dict[str, Revision],
+        memory: Memory,
+    ) -> Target:
+        content = naming.revision_content(written)
+        name = naming.revision_name(content, {known_name: one.content for known_name, one in known.items()})
+        version = content["model"]["version"]
+        if name in known:
+            return Target(name, version)
+        server = Server.model_validate(content["server"])
+        server = server.model_copy(
+            update={"replicas": spec.server.replicas, "startup_timeout": spec.server.startup_timeout}
+        )
+        revision = Revision(
+            name=name,
+            number=max((one.number for one in known.values()), default=0) + 1,
+            model_version=version,
+            content=content,
+            template=pod_template(server),
+        )
+        if await self._refusal(of, revision, server, memory) is None:
+            record = controller_revision(of, revision)
+            self._cache.wrote(await self._kube.apply(record, manager=naming.FIELD_MANAGER))
+            known[name] = revision
+        return Target(name, version)
+
+    async def _refusal(self, of: Owner, revision: Revision, server: Server, memory: Memory) -> str | None:
         """Why the API server doesn't take the revision's pods, or None; asked again only after a pause."""
         now = self._clock.now()
         known = memory.refused.get(revision.name)
         if known and now < known.until:
             return known.message
-        message = _reserved(spec.server) or await self._answer(of, revision, spec.server)
+        message = _reserved(server) or await self._answer(of, revision, server)
         if message:
             memory.refused[revision.name] = Refusal(message, now + REFUSAL_PAUSE)
         else:
@@ -105,6 +131,15 @@ class Admission:
             await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
             return f"the API server refuses the pod template made of spec.server: {_of_template(error)}"
         return None
+
+
+def _with_baseline(written: Object, spec: ModelDeploymentSpec) -> dict[str, Any] | None:
+    """The spec that a baseline stands for; None without one, or if it is what spec asks for anyway."""
+    baseline = spec.rollout.baseline
+    if baseline is None:
+        return None
+    server = {**written["server"], **({"image": baseline.image} if baseline.image else {})}
+    return {**written, "model": {**written["model"], "version": baseline.version}, "server": server}
 
 
 def _reserved(server: Server) -> str | None:

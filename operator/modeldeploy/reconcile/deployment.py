@@ -19,8 +19,8 @@ from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
-from modeldeploy.core.snapshot import Observed, Revision, Snapshot, Target
-from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission
+from modeldeploy.core.snapshot import Observed, Revision, Snapshot
+from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission, Targets
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.judge import Finding, Judge
 from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
@@ -94,8 +94,8 @@ class DeploymentReconciler:
         of, request = owner(obj), read_spec(obj)
         memory = self._remember(of)
         known = revisions(self._cache, of)
-        target, trouble = await self._admission.target(obj, of, request, known, memory)
-        snapshot = self._snapshot(obj, of, request, known, target, memory)
+        targets, trouble = await self._admission.targets(obj, of, request, known, memory)
+        snapshot = self._snapshot(obj, of, request, known, targets, memory)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec:
@@ -106,7 +106,7 @@ class DeploymentReconciler:
             due.append(
                 self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
             )
-        if request.spec:
+        if request.spec and not request.spec.suspend:
             due.append(await self._carry_out(of, request.spec, known, decision, memory))
         due.append(await self._follow_routers(of, decision.status, memory))
         return min((at for at in due if at), default=None)
@@ -117,18 +117,19 @@ class DeploymentReconciler:
         of: Owner,
         request: Request,
         known: Mapping[str, Revision],
-        target: Target | None,
+        targets: Targets,
         memory: Memory,
     ) -> Snapshot:
         status, now = read_status(obj), self._clock.now()
         invalid = request.invalid or self._judge.complaint(request.spec)
-        seen = observe(self._cache, of, known, target.revision if target else None, memory)
+        seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
         finding = self._judge.look(of, request.spec, status, now) if request.spec else Finding()
         return Snapshot(
             generation=obj["metadata"]["generation"],
             spec=request.spec,
             invalid=invalid,
-            target=target,
+            target=targets.spec,
+            baseline=targets.baseline,
             status=status,
             observed=_with_trouble(seen, self._routers.problem(of.namespace)),
             assessments=finding.assessments,

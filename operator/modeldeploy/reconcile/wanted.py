@@ -17,8 +17,6 @@ from modeldeploy.render.workload import is_autoscaled
 
 Object = Mapping[str, Any]
 
-KEPT_REVISIONS = 10
-"""ControllerRevisions that stay beside those in use."""
 PODS_LAST = {"HorizontalPodAutoscaler": 0, "Deployment": 1, "PodDisruptionBudget": 2, "Service": 3}
 """Order in which a retired revision is taken apart: its autoscaler must not scale up what ends."""
 
@@ -32,14 +30,14 @@ def wanted_objects(
 ) -> list[Object]:
     """The objects of every running revision, then the Service that leads to the routers.
 
-    The Service is there from the start: who else has its name is known before any pod runs, and nodes know
-    the way before the first answer.
+    What finishes its last answers is left as it is. The Service is there from the start: who else has its
+    name is known before any pod runs, and nodes know the way before the first answer.
     """
     wanted: list[Object] = []
-    for name in sorted(decision.running & known.keys()):
+    for name in sorted(decision.sizes.keys() & known.keys()):
         server = _server(spec, known[name])
         found = ("Deployment", naming.object_name(of.name, name)) in present
-        wanted += objects(of, known[name], server, handed_over=found)
+        wanted += objects(of, known[name], server, decision.sizes[name], handed_over=found)
     stable, routing = decision.status.stable, decision.status.routing
     if routing:
         lead = service(of, routing.port)
@@ -60,12 +58,15 @@ def unwanted_objects(
         obj
         for (kind, _), obj in present.items()
         if kind in PODS_LAST
-        and (_revision(obj) in decision.retired or (kind == "HorizontalPodAutoscaler" and not autoscaled))
+        and (
+            _revision(obj) in decision.retired
+            or (kind == "HorizontalPodAutoscaler" and (not autoscaled or _revision(obj) in decision.leaving))
+        )
     ]
     gone.sort(key=lambda obj: (_revision(obj), PODS_LAST[obj["kind"]]))
     idle = [one for one in known.values() if one.name not in decision.running | decision.retired]
     idle.sort(key=lambda one: one.number, reverse=True)
-    old = {one.name for one in idle[KEPT_REVISIONS:]}
+    old = {one.name for one in idle[spec.rollout.revision_history_limit :]}
     records = [
         obj for (kind, _), obj in present.items() if kind == "ControllerRevision" and _revision(obj) in old
     ]
@@ -82,7 +83,7 @@ def handovers(
     if not is_autoscaled(spec.server.replicas):
         return []
     held = []
-    for name in sorted(decision.running):
+    for name in sorted(decision.sizes):
         called = naming.object_name(of.name, name)
         found = present.get(("Deployment", called))
         if found is not None and ("HorizontalPodAutoscaler", called) not in present:

@@ -36,24 +36,27 @@ def read_controller_revision(record: Mapping[str, Any]) -> Revision | None:
     )
 
 
-def objects(owner: Owner, revision: Revision, server: Server, *, handed_over: bool) -> tuple[Object, ...]:
+def objects(
+    owner: Owner, revision: Revision, server: Server, size: int, *, handed_over: bool
+) -> tuple[Object, ...]:
     """What a running revision consists of, in the order in which it is applied.
 
     Args:
         owner: The ModelDeployment.
         revision: The revision.
         server: Its server, with today's replicas.
+        size: Pods that it has at least; exactly so many where nothing scales it.
         handed_over: The Deployment exists, so that an autoscaler, where there is one, has its replicas to
-            choose. A new Deployment starts with the minimum instead of waiting for the autoscaler.
+            choose. A new Deployment starts with `size` instead of waiting for the autoscaler.
     """
-    autoscaled = is_autoscaled(server.replicas) and handed_over
+    autoscaled = is_autoscaled(server.replicas) and handed_over and size > 0
     parts = [
-        deployment(owner, revision, server, None if autoscaled else server.replicas.min),
+        deployment(owner, revision, server, None if autoscaled else size),
         _service(owner, revision),
         _budget(owner, revision),
     ]
     if autoscaled:
-        parts.append(_autoscaler(owner, revision, server))
+        parts.append(_autoscaler(owner, revision, server, size))
     return tuple(parts)
 
 
@@ -76,7 +79,7 @@ def _budget(owner: Owner, revision: Revision) -> Object:
     }
 
 
-def _autoscaler(owner: Owner, revision: Revision, server: Server) -> Object:
+def _autoscaler(owner: Owner, revision: Revision, server: Server, size: int) -> Object:
     replicas = server.replicas
     return child("autoscaling/v2", "HorizontalPodAutoscaler", owner, revision) | {
         "spec": {
@@ -85,8 +88,8 @@ def _autoscaler(owner: Owner, revision: Revision, server: Server) -> Object:
                 "kind": "Deployment",
                 "name": naming.object_name(owner.name, revision.name),
             },
-            "minReplicas": replicas.min,
-            "maxReplicas": replicas.max,
+            "minReplicas": max(1, size),
+            "maxReplicas": max(size, replicas.max or 1),
             "metrics": [
                 {
                     "type": "Resource",

@@ -49,13 +49,18 @@ def spec(
     during: str = "Rollback",
     after: str = "FlagRetraining",
     startup: str = "20m",
+    replicas: Mapping[str, Any] | None = None,
     **rollout: Any,
 ) -> ModelDeploymentSpec:
     if strategy == "Immediate":
         steps = None
     written = {
         "model": {"version": version},
-        "server": {"image": f"models/digits:{version}", "startupTimeout": startup},
+        "server": {
+            "image": f"models/digits:{version}",
+            "startupTimeout": startup,
+            "replicas": {"min": 2, **(replicas or {})},
+        },
         "rollout": {"strategy": strategy or "Canary", "steps": steps, **rollout},
         "monitoring": {"metrics": list(metrics)},
         "onBreach": {"duringRollout": during, "afterRollout": after},
@@ -84,6 +89,8 @@ def candidate(
         progress=f"{step}/{of}",
         started_at=started,
         step_started_at=since,
+        size=2,
+        demand=2,
     )
 
 

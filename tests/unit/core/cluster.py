@@ -14,9 +14,9 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.decision import Decision
-from modeldeploy.core.draft import shares
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers, Snapshot, Target, Workload
+from modeldeploy.core.traffic import shares
 from unit.core.build import ERRORS, MISSING, NOW, NULLS, rev, revision, spec
 
 CATEGORIES = {"nulls": Category.OUTPUT, "errors": Category.SOFTWARE, "missing": Category.INPUT}

@@ -14,10 +14,10 @@ from modeldeploy.api.v1alpha1.status import (
     Verdict,
 )
 from modeldeploy.core.decision import Decision
-from modeldeploy.core.draft import shares
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import steps
+from modeldeploy.core.traffic import shares
 
 LARGEST = 64 * 1024
 CONCLUDED = (Verdict.PASS, Verdict.NOT_APPLICABLE)
@@ -57,10 +57,17 @@ def weight_goes_to_ready_pods(before: Snapshot, decision: Decision) -> None:
         workload = workloads.get(revision)
         if was_stable is None or revision != was_stable.revision:
             assert workload is not None
-            assert workload.is_ready, f"{revision} gets {weight}%"
+            assert workload.ready * 100 >= weight * demanded(before, decision), f"{revision} gets {weight}%"
         elif str(Outcome.ROLLED_BACK) in reasons(decision):
             assert workload is not None
             assert workload.ready > 0, "traffic returned to a revision without a ready pod"
+
+
+def demanded(before: Snapshot, decision: Decision) -> int:
+    """Pods that all requests need: as known in the rollout, else what spec asks for at least."""
+    candidate = decision.status.candidate or before.status.candidate
+    floor = before.spec.server.replicas.min if before.spec else 1
+    return candidate.demand if candidate else floor
 
 
 def last_answers_are_waited_for(before: Snapshot, decision: Decision) -> None:
@@ -98,7 +105,8 @@ def steps_follow_one_another(before: Snapshot, decision: Decision) -> None:
         return
     last = len(steps(before.spec))
     assert now.step in (was.step, was.step + 1, min(was.step, last))
-    stayed = (now.step, now.weight) == (was.step, was.weight)
+    shifted = now.step == was.step and "WeightShifted" in reasons(decision)
+    stayed = shifted or (now.step, now.weight) == (was.step, was.weight)
     assert now.step_started_at == (was.step_started_at if stayed else before.now)
 
 

@@ -8,8 +8,9 @@ import pytest
 from modeldeploy.api.v1alpha1.base import dump
 from modeldeploy.api.v1alpha1.status import MetricStatus, ModelDeploymentStatus, Outcome, Verdict
 from modeldeploy.core.assessment import Assessment
-from modeldeploy.core.draft import DRAINING_LIMIT, EVIDENCE_LIMIT, HISTORY_LIMIT, Draft, clip, shares
+from modeldeploy.core.draft import DRAINING_LIMIT, EVIDENCE_LIMIT, HISTORY_LIMIT, Draft, clip
 from modeldeploy.core.rollout import decide
+from modeldeploy.core.traffic import shares
 from unit.core.build import (
     NOW,
     TRAFFIC,

@@ -3,10 +3,10 @@
 import pytest
 
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
-from modeldeploy.core.draft import shares
 from modeldeploy.core.recovery import is_lost
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers
+from modeldeploy.core.traffic import shares
 from unit.core.build import (
     NOW,
     observed,

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Outcome, Phase, Verdict
-from modeldeploy.core.draft import shares
 from modeldeploy.core.rollout import Situation, decide, situation
 from modeldeploy.core.snapshot import Routers, Snapshot, Workload
+from modeldeploy.core.traffic import shares
 from unit.core.build import (
     NOW,
     NULLS,

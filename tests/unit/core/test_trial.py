@@ -10,9 +10,9 @@ import pytest
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Outcome, Phase, Verdict
 from modeldeploy.core.assessment import Assessment, Blame
-from modeldeploy.core.draft import shares
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Routers, Snapshot, Workload
+from modeldeploy.core.traffic import shares
 from unit.core.build import (
     ERRORS,
     MISSING,
@@ -119,7 +119,7 @@ def test_no_step_is_taken_before_the_routers_follow_the_last_one(routers: Router
 
 
 @pytest.mark.parametrize(
-    "workload", [unready(1), replace(ready(), settled=False), Workload(wanted=4, ready=2)]
+    "workload", [unready(1), replace(ready(), settled=False)]
 )
 def test_no_step_is_taken_while_a_pod_is_missing(workload: Workload) -> None:
     before = held(passing())
@@ -185,7 +185,7 @@ class TestRollback:
         assert now.verdict == "Breach: nulls"
         assert now.message == (
             "version v2 was rolled back: nulls 24% of 412 answers (max 5%); version v1 serves. "
-            "Change spec.model or spec.server to try another"
+            "Change spec.model or spec.server to try another, or retry with spec.rollout.control.retry"
         )
         assert [(event.reason, event.message) for event in self.decision.events] == [
             ("MetricBreached", "nulls 24% of 412 answers (max 5%)"),

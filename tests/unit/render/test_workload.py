@@ -34,7 +34,9 @@ def model_container(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def by_kind(*, handed_over: bool = True, **written: Any) -> dict[str, dict[str, Any]]:
-    made = objects(OWNER, revision(**written), server(**written), handed_over=handed_over)
+    made = objects(
+        OWNER, revision(**written), server(**written), server(**written).replicas.min, handed_over=handed_over
+    )
     return {item["kind"]: item for item in made}
 
 

@@ -65,11 +65,6 @@ class Stable(StatusPart):
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
     weight: int = Field(ge=0, le=100, description="Share of requests, in percent.")
-    size: int | None = Field(
-        default=None,
-        ge=0,
-        description="Pods that it runs at least while a rollout is under way; none stated when it is over.",
-    )
 
 
 class PreviewRoute(StatusPart):
@@ -90,7 +85,8 @@ class Candidate(StatusPart):
     progress: str = Field(max_length=16, description="The step under way of all steps, e.g. `2/3`.")
     started_at: datetime = Field(description="When the rollout of this revision began.")
     step_started_at: datetime = Field(description="When the step under way began.")
-    size: int | None = Field(default=None, ge=0, description="Pods that it runs at least.")
+    size: int = Field(default=1, ge=0, description="Pods that it runs at least.")
+    demand: int = Field(default=1, ge=0, description="Pods that all requests together need.")
     mirror: int = Field(
         default=0, ge=0, le=100, description="Share of requests that are copied to it, in percent."
     )
@@ -98,6 +94,9 @@ class Candidate(StatusPart):
         default=None, description="The way to it for those who know it, while there is one."
     )
     approved: int = Field(default=0, ge=0, description="The step that a human let end, 0 if none.")
+    promoting: bool = Field(
+        default=False, description="It becomes stable as soon as its pods can carry all requests."
+    )
 
 
 class Successor(StatusPart):
@@ -110,10 +109,11 @@ class Successor(StatusPart):
 
 
 class Undone(StatusPart):
-    """A revision in spec that a human went back from; it is not tried again until spec names another one."""
+    """A revision in spec that a human went back from. It isn't tried again until spec names another one."""
 
     revision: str = Field(max_length=63, description="The revision in spec.")
     to: str = Field(max_length=63, description="The revision that serves instead.")
+    model_version: str = Field(max_length=63, description="The `spec.model.version` of that one.")
 
 
 class IntentStatus(StatusPart):

@@ -1,0 +1,113 @@
+"""What is said of a candidate on trial."""
+
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.status import (
+    Candidate,
+    ModelDeploymentStatus,
+    Phase,
+    PreviewRoute,
+    Verdict,
+)
+from modeldeploy.core.saying import State, awaited, told, unanswered
+from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.steps import position, steps
+from modeldeploy.core.verdicts import pausing
+from modeldeploy.core.waiting import (
+    awaits_approval,
+    carries,
+    holding,
+    lacks_requests,
+    step_deadline,
+    step_end,
+)
+
+LACKING = {Verdict.NO_DATA: "no data yet", Verdict.INCONCLUSIVE: "too little evidence yet"}
+"""What a step waits for, in words."""
+
+
+def _where(spec: ModelDeploymentSpec, candidate: Candidate) -> str:
+    """What the candidate gets, and at which step."""
+    at = f"step {position(spec, candidate.step)} of {len(steps(spec))}" if steps(spec) else "no steps left"
+    if candidate.weight:
+        gets = f"canary {candidate.model_version} at {candidate.weight}%"
+    elif candidate.mirror:
+        gets = f"shadow {candidate.model_version} with copies of {candidate.mirror}%"
+    elif candidate.preview:
+        gets = f"preview of {candidate.model_version} by {_way(candidate.preview)}"
+    else:
+        gets = f"version {candidate.model_version} without traffic"
+    return f"{gets}: {at}"
+
+
+def _way(preview: PreviewRoute) -> str:
+    by = [f"header {preview.header}: {preview.value}"] if preview.header else []
+    return " or ".join([*by, f"host {preview.hostname}"] if preview.hostname else by)
+
+
+def on_trial(
+    status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
+) -> State:
+    """Where a candidate stands whose steps have begun."""
+    where = _where(spec, candidate)
+    stopped = _stopped(status, snapshot, spec, candidate)
+    if stopped:
+        reason, why = stopped
+        return State(Phase.PAUSED, reason, f"{where}; {why}", paused=True)
+    if status.successor:
+        text = f"{where}; it keeps its share until version {status.successor.model_version} is ready"
+        return State(Phase.PROGRESSING, "Progressing", text)
+    lacks = _lacks(status, snapshot, candidate)
+    asking = any(entry.verdict is Verdict.ERROR for entry in holding(snapshot))
+    if lacks and not asking and snapshot.now >= step_deadline(spec, candidate):
+        evidence = _evidence_lacks(status, snapshot, candidate)
+        reason = "InsufficientEvidence" if lacks == evidence else "ProgressDeadlineExceeded"
+        text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
+        return State(Phase.PAUSED, reason, text, paused=True)
+    beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
+    parts = [where, *([f"waits for {lacks}"] if lacks else []), *([beyond] if beyond else [])]
+    return State(Phase.PROGRESSING, "Progressing", "; ".join(parts))
+
+
+def _stopped(
+    status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
+) -> tuple[str, str] | None:
+    """Why the step waits for a human, as (reason, explanation)."""
+    breaching = {entry.name for entry in pausing(snapshot)}
+    if breaching:
+        beyond = told(entry for entry in status.metrics if entry.name in breaching)
+        return "MetricBreached", f"{beyond}. It goes on when that passes; change spec.model to end it"
+    if spec.rollout.control.paused:
+        return "PausedByUser", "paused by spec.rollout.control.paused"
+    if snapshot.observed.unable:
+        return "ProviderUnable", snapshot.observed.unable
+    if _only_approval_lacks(snapshot, spec, candidate):
+        why = f"waits for approval of revision {candidate.revision} in spec.rollout.control.approve"
+        return "AwaitingApproval", why
+    return None
+
+
+def _only_approval_lacks(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
+    over = snapshot.now >= step_end(spec, candidate)
+    passed = not holding(snapshot) and not lacks_requests(snapshot, candidate)
+    return awaits_approval(spec, candidate) and over and passed
+
+
+def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
+    """What a step waits for besides its hold, the first thing first; empty if nothing."""
+    workload, routers = snapshot.observed.workloads.get(candidate.revision), snapshot.observed.routers
+    if not carries(workload, candidate):
+        problem = workload.problem if workload else None
+        return f"its pods ({problem or awaited(workload)})"
+    if not routers.follow(status.traffic_generation):
+        return f"the routers ({routers.problem})" if routers.problem else "the routers"
+    return _evidence_lacks(status, snapshot, candidate)
+
+
+def _evidence_lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:
+    floor = lacks_requests(snapshot, candidate)
+    failed = {entry.name: entry.message for entry in unanswered(status)}
+    parts = []
+    for entry in holding(snapshot):
+        why = failed.get(entry.name) or LACKING.get(entry.verdict, str(entry.verdict))
+        parts.append(f"{entry.name} ({why.removeprefix(f'{entry.name}: ')})")
+    return ", ".join([*parts, f"the step's {floor} requests"] if floor else parts)

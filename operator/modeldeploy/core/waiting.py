@@ -1,0 +1,72 @@
+"""What a candidate waits for: its pods, time, evidence, requests, humans; and until when."""
+
+from datetime import datetime
+
+from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.status import (
+    Candidate,
+    Verdict,
+)
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.draft import after
+from modeldeploy.core.snapshot import Snapshot, Workload
+from modeldeploy.core.steps import Stage, position, steps
+
+
+def progress(snapshot: Snapshot, step: int) -> str:
+    """Where a rollout stands, as `2/3`; nothing where there are no steps."""
+    spec = snapshot.spec
+    return f"{position(spec, step)}/{len(steps(spec))}" if spec and steps(spec) else ""
+
+
+def start_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When a candidate whose pods never got ready is given up."""
+    span = seconds(spec.server.startup_timeout) + seconds(spec.rollout.progress_deadline)
+    return after(candidate.started_at, span)
+
+
+def step_end(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When the step under way has held long enough."""
+    number = position(spec, candidate.step)
+    return after(candidate.step_started_at, steps(spec)[number - 1].hold if number else 0)
+
+
+def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
+    """When a step that its pods, routers or metrics still hold up waits for a human instead."""
+    return after(step_end(spec, candidate), seconds(spec.rollout.progress_deadline))
+
+
+def stage_of(snapshot: Snapshot) -> Stage | None:
+    """The step under way with all that holds in it; None before the first."""
+    candidate, spec = snapshot.status.candidate, snapshot.spec
+    number = position(spec, candidate.step) if candidate and spec else 0
+    return steps(spec)[number - 1] if spec and number else None
+
+
+def holding(snapshot: Snapshot) -> tuple[Assessment, ...]:
+    """The metrics that a step still waits for; where no requests come by themselves, it waits for none."""
+    stage = stage_of(snapshot)
+    if stage is not None and not stage.has_traffic:
+        return ()
+    free = (Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.BREACH)
+    return tuple(entry for entry in snapshot.assessments if entry.holds and entry.verdict not in free)
+
+
+def lacks_requests(snapshot: Snapshot, candidate: Candidate) -> int | None:
+    """The step's `minRequests` while the candidate hasn't answered so many, else None."""
+    if snapshot.spec is None or not steps(snapshot.spec):
+        return None
+    floor = steps(snapshot.spec)[position(snapshot.spec, candidate.step) - 1].min_requests
+    return floor if floor and snapshot.answered < floor else None
+
+
+def awaits_approval(spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
+    """Whether the step under way ends only when a human says so, and none has."""
+    number = position(spec, candidate.step)
+    return bool(number) and steps(spec)[number - 1].approval and candidate.approved != number
+
+
+def carries(workload: Workload | None, candidate: Candidate) -> bool:
+    """Whether the candidate has the ready pods that were asked for."""
+    return workload is not None and workload.settled and workload.ready >= candidate.size > 0
