@@ -158,7 +158,7 @@ FORBIDDEN = [
     "create serviceaccounts --subresource=token -n team-a",
     "patch serviceaccounts/default -n team-a",
     "delete modeldeployments -n team-a",
-    "patch modeldeployments -n team-a",
+    "update modeldeployments -n team-a",
     "create clusterrolebindings",
     "create rolebindings -n modeldeploy-system",
     "list nodes",

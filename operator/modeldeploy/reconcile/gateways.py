@@ -24,10 +24,17 @@ TRAEFIK = "traefik.io/gateway-controller"
 """It writes a route's status before its own throttle lets the route in."""
 
 
-KEEP_SESSIONS = frozenset({"gateway.envoyproxy.io/gatewayclass-controller"})
-"""Controllers that keep to `sessionPersistence`. No feature's name says so, others ignore the field."""
 SESSIONS = "modeldeploy/SessionPersistence"
-"""Our own name for that."""
+"""Our own name for `sessionPersistence`: no feature's name says that a controller keeps to the field."""
+KNOWN: Mapping[str, frozenset[str]] = {
+    "gateway.envoyproxy.io/gatewayclass-controller": frozenset(
+        {
+            *("HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror", "HTTPRouteRequestTimeout"),
+            SESSIONS,
+        }
+    )
+}
+"""What controllers can do whose classes list nothing: Envoy Gateway, since release 1.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,9 @@ class Gateways:
         except NotFound:
             return set()
         features = (found.get("status") or {}).get("supportedFeatures") or ()
-        sessions = {SESSIONS} if found["spec"]["controllerName"] in KEEP_SESSIONS else set()
         # a plain text in releases before 1.2
-        return sessions | {one["name"] if isinstance(one, Mapping) else str(one) for one in features}
+        listed = {one["name"] if isinstance(one, Mapping) else str(one) for one in features}
+        return listed or set(KNOWN.get(found["spec"]["controllerName"], ()))
 
     async def _has_sessions(self, of: Owner, traffic: Traffic) -> bool:
         """Whether the installed HTTPRoute has the field: it is not in the standard channel."""
