@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from modeldeploy.adapters.xds import Nack, Tls, XdsServer
 from modeldeploy.render.traffic import bootstrap
@@ -60,8 +61,10 @@ class Pod:
     """A model server of 40 lines: keep-alive, a delay, and the graceful end of a pod."""
 
     delay: float = 0.0
+    status: int = 200
     draining: bool = False
     arrivals: list[float] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
     port: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -76,13 +79,14 @@ class Pod:
         self._writers.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                _, _, body = await _message(reader)
+                _, headers, body = await _message(reader)
                 self.arrivals.append(time.monotonic())
+                self.requests.append(headers)
                 await asyncio.sleep(self.delay)
                 closing = "connection: close\r\n" if self.draining else ""
                 text = str(len(body))
                 writer.write(
-                    f"HTTP/1.1 200 OK\r\n{closing}content-length: {len(text)}\r\n\r\n{text}".encode()
+                    f"HTTP/1.1 {self.status} \r\n{closing}content-length: {len(text)}\r\n\r\n{text}".encode()
                 )
                 await writer.drain()
                 if self.draining:
@@ -173,10 +177,12 @@ async def until(condition: object, limit: float = 5.0) -> None:
         await asyncio.sleep(0.005)
 
 
-async def get(port: int, path: str = "/", host: str = "model", body: bytes = b"") -> Answer:
+async def get(
+    port: int, path: str = "/", host: str = "model", body: bytes = b"", headers: str = ""
+) -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        return await exchange(reader, writer, path, host, body)
+        return await exchange(reader, writer, path, host, body, headers)
     finally:
         writer.close()
 
@@ -187,11 +193,12 @@ async def exchange(
     path: str = "/",
     host: str = "model",
     body: bytes = b"",
+    headers: str = "",
 ) -> Answer:
+    """One request; `headers` are whole lines."""
     method = "POST" if body else "GET"
-    writer.write(
-        f"{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
-    )
+    head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+    writer.write(head.encode() + body)
     first, headers, answered = await _message(reader)
     return Answer(int(first.split()[1]), headers, answered)
 
@@ -265,16 +272,23 @@ async def start_server(port: int = 0, tls: Tls | None = None) -> tuple[XdsServer
     return server, await server.start(f"127.0.0.1:{port}", tls)
 
 
-def backend(revision: str, weight: int, *pods: Pod, service: Pod | None = None) -> Backend:
+def backend(
+    revision: str, weight: int, *pods: Pod, service: Pod | None = None, http2: bool = False
+) -> Backend:
     addresses = tuple(Endpoint("127.0.0.1", pod.port) for pod in pods)
     fallback = service or (pods[0] if pods else None)
     return Backend(
-        revision, weight, "127.0.0.1" if fallback else "", fallback.port if fallback else 0, addresses
+        revision,
+        weight,
+        "127.0.0.1" if fallback else "",
+        fallback.port if fallback else 0,
+        addresses,
+        http2=http2,
     )
 
 
 def model(
-    port: int, generation: int, *backends: Backend, name: str = "recogniser", **more: float
+    port: int, generation: int, *backends: Backend, name: str = "recogniser", **more: Any
 ) -> RoutedModel:
     return RoutedModel(NAMESPACE, name, port, generation, backends, uid="0b8f1c52-7d0a", **more)
 
@@ -288,10 +302,10 @@ class Plane:
     port: int = field(default_factory=free_port)
     name: str = "recogniser"
 
-    def publish(self, generation: int, *backends: Backend, **more: float) -> None:
+    def publish(self, generation: int, *backends: Backend, **more: Any) -> None:
         self.server.publish(NAMESPACE, [model(self.port, generation, *backends, name=self.name, **more)])
 
-    async def serving(self, generation: int, *backends: Backend, **more: float) -> None:
+    async def serving(self, generation: int, *backends: Backend, **more: Any) -> None:
         """Publish, and wait until the router says that it serves it."""
         self.publish(generation, *backends, **more)
         await until(lambda: serves(self.port, generation))

@@ -9,7 +9,7 @@ import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
 from modeldeploy.render.traffic import router
-from modeldeploy.render.traffic.router import CLUSTER
+from modeldeploy.render.traffic.envoy import CLUSTER
 from unit.adapters.data_plane import (
     NAMESPACE,
     Plane,
@@ -230,7 +230,7 @@ async def test_another_rendering_of_clusters_and_listeners_loses_no_request(
     async with load(routed.port) as clients:
         await asyncio.sleep(0.3)
         rendered = router.cluster
-        monkeypatch.setattr(router, "cluster", lambda name: rendered(name) | {"connect_timeout": "0.4s"})
+        monkeypatch.setattr(router, "cluster", lambda *of: rendered(*of) | {"connect_timeout": "0.4s"})
         monkeypatch.setattr(router, "CONNECTION_SECONDS", 20)
         await routed.serving(2, backend("r1", 100, pod))
         await asyncio.sleep(3)

@@ -14,7 +14,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from modeldeploy.adapters.xds import version
 from modeldeploy.adapters.xds.resources import Resource
 from modeldeploy.adapters.xds.snapshot import Snapshot
-from modeldeploy.render.traffic.router import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from modeldeploy.render.traffic.envoy import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 
 ORDER = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 FOLLOWERS = {CLUSTER: ENDPOINTS, LISTENER: ROUTES}
@@ -182,7 +182,7 @@ class Session:
         clusters, endpoints = self._channels.get(CLUSTER), self._channels.get(ENDPOINTS)
         if clusters is None or not clusters.answered or clusters.on_the_way is not None:
             return False
-        made = snapshot.of(CLUSTER).keys() - clusters.refused
+        made = snapshot.of(ENDPOINTS).keys() - clusters.refused
         return made <= (endpoints.confirmed if endpoints else set())
 
     def _answer(

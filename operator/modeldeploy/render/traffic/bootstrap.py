@@ -1,13 +1,16 @@
 """The static part of a router's configuration, as JSON files for a ConfigMap."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from modeldeploy.render.traffic.router import TYPE
+from modeldeploy.render.traffic.envoy import ADS, TYPE, socket
+from modeldeploy.render.traffic.router import CONFIG_DIR
 
 ADMIN_PORT = 9901
 METRICS_PORT = 9902
-CONFIG_DIR = "/etc/modeldeploy-router"
+TLS_DIR = "/etc/modeldeploy-tls"
+"""Where a router pod has the certificates for clients, by name of their Secrets."""
 TOKEN_DIR = "/var/run/secrets/modeldeploy-xds"  # noqa: S105
 XDS_SERVER_NAME = "modeldeploy-xds"
 """DNS name that the operator's certificate must carry, whatever Service and namespace it is reached by."""
@@ -25,6 +28,8 @@ _CLUSTER_STATS = (
     r"upstream_rq_(time|[1-5]xx|active|timeout|retry|rx_reset)"
     r"|upstream_cx_(connect_fail|none_healthy)"
     r"|membership_(healthy|total)"
+    r"|outlier_detection\.ejections_active"
+    r"|grpc\.\d+"
 )
 _REVISION = r"[^./]+/[^./]+/[^./]+"
 _KEPT_STATS = (
@@ -35,24 +40,26 @@ _KEPT_STATS = (
 )
 
 
-def files(xds_host: str, xds_port: int, ca_pem: str | None) -> dict[str, str]:
+def files(
+    xds_host: str, xds_port: int, ca_pem: str | None, tls_secrets: Iterable[str] = ()
+) -> dict[str, str]:
     """Contents of the router's ConfigMap by file name.
 
     Args:
         xds_host: DNS name or address of the operator's xDS Service.
         xds_port: Its port.
         ca_pem: Certificate authority that signed the operator's certificate; None for plaintext.
+        tls_secrets: Names of the Secrets with certificates for clients.
     """
     return {
         "bootstrap.json": _json(bootstrap(xds_host, xds_port, ca_pem)),
         "token.json": _json(token_secret()),
+        **{secret_file(name): _json(certificate(name)) for name in tls_secrets},
     }
 
 
 def bootstrap(xds_host: str, xds_port: int, ca_pem: str | None) -> dict[str, Any]:
     """Envoy's bootstrap: everything else comes over ADS. Arguments as for `files`."""
-    # Without a time limit on the first answer, /ready stays 503 until the router has its configuration.
-    from_ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     ads = {
         "envoy_grpc": {
             "cluster_name": "xds",
@@ -60,7 +67,7 @@ def bootstrap(xds_host: str, xds_port: int, ca_pem: str | None) -> dict[str, Any
         },
     }
     return {
-        "admin": {"address": _socket("127.0.0.1", ADMIN_PORT)},
+        "admin": {"address": socket("127.0.0.1", ADMIN_PORT)},
         "dynamic_resources": {
             "ads_config": {
                 "api_type": "GRPC",
@@ -68,8 +75,8 @@ def bootstrap(xds_host: str, xds_port: int, ca_pem: str | None) -> dict[str, Any
                 "set_node_on_first_message_only": True,
                 "grpc_services": [ads],
             },
-            "cds_config": from_ads,
-            "lds_config": from_ads,
+            "cds_config": ADS,
+            "lds_config": ADS,
         },
         "static_resources": {
             "listeners": [_observed()],
@@ -101,6 +108,22 @@ def token_secret() -> dict[str, Any]:
     return {"resources": [secret]}
 
 
+def certificate(secret: str) -> dict[str, Any]:
+    """Where Envoy reads a certificate for clients, in the same form. The kubelet renews it in the same way."""
+    place = f"{TLS_DIR}/{secret}"
+    files = {
+        "certificate_chain": {"filename": f"{place}/tls.crt"},
+        "private_key": {"filename": f"{place}/tls.key"},
+        "watched_directory": {"path": TLS_DIR},
+    }
+    found = {
+        "@type": TYPE + "envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": "certificate",
+        "tls_certificate": files,
+    }
+    return {"resources": [found]}
+
+
 def _observed() -> dict[str, Any]:
     # The admin interface can stop and reconfigure the router, so the network sees two of its answers and no
     # more.
@@ -123,7 +146,7 @@ def _observed() -> dict[str, Any]:
     }
     return {
         "name": "observed",
-        "address": _socket("0.0.0.0", METRICS_PORT),  # noqa: S104
+        "address": socket("0.0.0.0", METRICS_PORT),  # noqa: S104
         "ignore_global_conn_limit": True,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]},
@@ -226,6 +249,7 @@ def _stats() -> dict[str, Any]:
         for part in parts
     ]
     tags.append({"tag_name": "envoy.response_code_class"})
+    tags.append({"tag_name": "grpc_status", "regex": r"^cluster\..+\.grpc(\.(\d+))$"})
     buckets = {"match": {"suffix": "upstream_rq_time"}, "buckets": list(LATENCY_BUCKETS_MS)}
     return {
         "use_all_default_tags": False,
@@ -251,12 +275,8 @@ def _connection_limit() -> dict[str, Any]:
 def _assignment(name: str, host: str, port: int) -> dict[str, Any]:
     return {
         "cluster_name": name,
-        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(host, port)}}]}],
+        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(host, port)}}]}],
     }
-
-
-def _socket(host: str, port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """What the embedded router is told of a ModelDeployment, and what each thing is called at the data plane."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 GENERATION_HOST = "generation.modeldeploy.internal"
 """Host header under which a model's own listener answers with the `trafficGeneration` it serves."""
@@ -36,6 +38,9 @@ class Backend:
         cluster_ip: ClusterIP of the revision's Service; empty while there is none.
         service_port: Port of that Service.
         endpoints: Pods of the revision.
+        http2: Whether its server speaks HTTP/2 without TLS, as gRPC does, instead of HTTP/1.1.
+        hostname: DNS name of a Service that isn't a revision's, instead of `cluster_ip` and `endpoints`;
+            empty for a revision.
     """
 
     revision: str
@@ -43,6 +48,40 @@ class Backend:
     cluster_ip: str
     service_port: int
     endpoints: tuple[Endpoint, ...] = ()
+    http2: bool = False
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How requests reach a revision beyond its weight.
+
+    Attributes:
+        revision: The candidate; it stands among the backends.
+        mirror: Share of stable's requests that are copied to it, in percent. Nobody gets the answers.
+        header: Name and exact value of a header that leads a request to it.
+        hostname: Host name that leads a request to it.
+    """
+
+    revision: str
+    mirror: int = 0
+    header: tuple[str, str] | None = None
+    hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraPort:
+    """One more port of a model's server.
+
+    Attributes:
+        name: Its name, in pods and Services.
+        listener_port: Port on every router pod, kept in the object's status.
+        backends: The revisions that have this port, with their weights and their pods at this port.
+    """
+
+    name: str
+    listener_port: int
+    backends: tuple[Backend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +99,11 @@ class RoutedModel:
         stream_idle_s: Without `timeout_s`, seconds without a byte in either direction after which a request
             is given up.
         uid: UID of the object; generations of different UIDs are not comparable.
+        trial: Copies and previews for the candidate.
+        sticky: A client stays with the revision that answered it first, by a cookie.
+        tls_secret: Name of the Secret with the certificate for clients; empty for plain HTTP.
+        extra_ports: Further ports, routed alike.
+        port: Name of the extra port that this is the table of; empty for the model's own. See `tables`.
     """
 
     namespace: str
@@ -70,12 +114,33 @@ class RoutedModel:
     timeout_s: float | None = None
     stream_idle_s: float = 600.0
     uid: str = ""
+    trial: Trial | None = None
+    sticky: bool = False
+    tls_secret: str = ""
+    extra_ports: tuple[ExtraPort, ...] = ()
+    port: str = ""
 
     @property
     def key(self) -> str:
-        """Name of its listener and route table, `<namespace>/<name>`."""
-        return f"{self.namespace}/{self.name}"
+        """Name of its listener and route table, `<namespace>/<name>`, with `:<port>` for an extra port."""
+        return f"{self.namespace}/{self.name}" + (f":{self.port}" if self.port else "")
+
+    def tables(self) -> Iterator[Self]:
+        """One model for each port, this one first."""
+        yield self
+        for extra in self.extra_ports:
+            yield replace(
+                self,
+                listener_port=extra.listener_port,
+                backends=extra.backends,
+                extra_ports=(),
+                port=extra.name,
+            )
 
     def cluster(self, revision: str) -> str:
-        """Name of a revision's cluster, `<namespace>/<name>/<revision>`, the labels of its statistics."""
-        return f"{self.key}/{revision}"
+        """Name of a revision's cluster, `<namespace>/<name>/<revision>`, with `:<port>` for an extra port."""
+        return self.statistics(revision) + (f":{self.port}" if self.port else "")
+
+    def statistics(self, revision: str) -> str:
+        """What a revision's statistics are called, all its ports together: the labels of its metrics."""
+        return f"{self.namespace}/{self.name}/{revision}"

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeploy.adapters.xds.resources import pack
+from modeldeploy.render.traffic.envoy import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from modeldeploy.render.traffic.model import Backend, Endpoint, RoutedModel
-from modeldeploy.render.traffic.router import CLUSTER, ENDPOINTS, LISTENER, ROUTES, resources
+from modeldeploy.render.traffic.router import resources
 
 pytestmark = pytest.mark.unit
 
