@@ -7,18 +7,24 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value; `baseline` and `bar` are None where there is none."""
+    """A measured value; `baseline` and `bar` are None where there is none.
+
+    The bar is the most that the value may be, or with `at_least` the least.
+    """
 
     name: str
     value: float
     unit: str
     bar: float | None = None
     baseline: float | None = None
+    at_least: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether the value is at most its bar."""
-        return self.bar is None or self.value <= self.bar
+        """Whether the value keeps its bar."""
+        if self.bar is None:
+            return True
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
 
     def line(self) -> str:
         """The figure as one line of JSON."""

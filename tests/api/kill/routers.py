@@ -1,0 +1,175 @@
+"""A stand-in for a router pod: nothing runs in the pods of a control plane alone.
+
+It is to the operator what Envoy is: it asks for its configuration with a real token over ADS, keeps the last
+one while nobody answers, repeats what it has when it connects again, and tells at each model's listener which
+traffic generation it serves. What it does not do is carry requests. It notes every route table that it was
+given, so a test can tell what clients would have met.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from aiohttp import web
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import json_format
+
+import modeldeploy.adapters.xds.resources  # noqa: F401 - knows the messages that answers are made of
+from api.kill.world import cancelled
+from modeldeploy.render.traffic.model import GENERATION_HOST
+
+_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+CLUSTER, ENDPOINTS, LISTENER, ROUTES = (
+    f"type.googleapis.com/envoy.config.{name}"
+    for name in (
+        "cluster.v3.Cluster",
+        "endpoint.v3.ClusterLoadAssignment",
+        "listener.v3.Listener",
+        "route.v3.RouteConfiguration",
+    )
+)
+_ORDER = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
+_PAUSE = 0.1
+Content = dict[str, Any]
+
+
+@dataclass(eq=False)
+class Router:
+    """One router.
+
+    Attributes:
+        address: On which its listeners open; of 127.0.0.0/8.
+        xds_port: Where on this machine the operator answers.
+        token: Shows which namespace it belongs to.
+        generations: Every traffic generation that it was given, by model, in order.
+    """
+
+    address: str
+    xds_port: int
+    token: str
+    generations: dict[str, list[int]] = field(default_factory=dict)
+    configured: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: int = 0
+    _held: dict[str, dict[str, Content]] = field(default_factory=lambda: {kind: {} for kind in _ORDER})
+    _versions: dict[str, str] = field(default_factory=dict)
+    _nonces: dict[str, str] = field(default_factory=dict)
+    _sites: dict[int, web.AppRunner] = field(default_factory=dict)
+    _task: "asyncio.Task[None] | None" = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._live())
+
+    async def stop(self) -> None:
+        if self._task:
+            await cancelled(self._task)
+        for port in list(self._sites):
+            await self._sites.pop(port).cleanup()
+
+    async def _live(self) -> None:
+        while True:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{self.xds_port}") as channel:
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await self._converse(channel)
+            await asyncio.sleep(_PAUSE)
+
+    async def _converse(self, channel: grpc.aio.Channel) -> None:
+        call = channel.stream_stream(
+            _METHOD,
+            request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
+            response_deserializer=discovery_pb2.DiscoveryResponse.FromString,
+        )
+        self._nonces = {}
+        stream = call(metadata=(("authorization", f"Bearer {self.token}"),))
+        self.connections += 1
+        try:
+            for kind in _ORDER:
+                if kind in (CLUSTER, LISTENER) or self._names(kind):
+                    await stream.write(self._request(kind))
+            while (response := await stream.read()) is not grpc.aio.EOF:
+                for request in await self._take(response):
+                    await stream.write(request)
+        finally:
+            stream.cancel()
+
+    async def _take(self, response: Any) -> list[Any]:
+        kind = response.type_url
+        found = {}
+        for packed in response.resources:
+            content = json_format.MessageToDict(packed, preserving_proto_field_name=True)
+            found[str(content.get("name") or content.get("cluster_name"))] = content
+        whole = kind in (CLUSTER, LISTENER)
+        self._held[kind] = found if whole else self._held[kind] | found
+        self._versions[kind], self._nonces[kind] = response.version_info, response.nonce
+        requests = [self._request(kind)]
+        if kind == CLUSTER:
+            requests.append(self._request(ENDPOINTS))
+        elif kind == LISTENER:
+            await self._listen()
+            self.configured.set()
+            requests.append(self._request(ROUTES))
+        elif kind == ROUTES:
+            for name, content in found.items():
+                self.generations.setdefault(name.rpartition("/")[2], []).append(_generation(content))
+        return requests
+
+    def _request(self, kind: str) -> Any:
+        return discovery_pb2.DiscoveryRequest(
+            type_url=kind,
+            version_info=self._versions.get(kind, ""),
+            response_nonce=self._nonces.get(kind, ""),
+            resource_names=self._names(kind),
+        )
+
+    def _names(self, kind: str) -> list[str]:
+        if kind == ENDPOINTS:
+            return sorted(self._held[CLUSTER])
+        return sorted(map(_routes_of, self._held[LISTENER].values())) if kind == ROUTES else []
+
+    async def _listen(self) -> None:
+        wanted = {
+            content["address"]["socket_address"]["port_value"]: _routes_of(content)
+            for content in self._held[LISTENER].values()
+        }
+        for port in self._sites.keys() - wanted.keys():
+            await self._sites.pop(port).cleanup()
+        for port in wanted.keys() - self._sites.keys():
+            self._sites[port] = await self._site(port, wanted[port])
+
+    async def _site(self, port: int, routes: str) -> web.AppRunner:
+        async def answer(request: web.Request) -> web.Response:
+            table = self._held[ROUTES].get(routes)
+            if table is None or request.headers.get("Host") != GENERATION_HOST:
+                return web.Response(status=503)
+            return web.Response(text=str(_generation(table)))
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, self.address, port).start()
+        return runner
+
+
+def _routes_of(listener: Content) -> str:
+    for found in _values(listener, "route_config_name"):
+        return str(found)
+    raise AssertionError(f"a listener without routes: {listener}")
+
+
+def _generation(table: Content) -> int:
+    (host,) = (one for one in table["virtual_hosts"] if GENERATION_HOST in one["domains"])
+    return int(host["routes"][0]["direct_response"]["body"]["inline_string"])
+
+
+def _values(content: Any, name: str) -> Iterable[Any]:
+    if isinstance(content, dict):
+        if name in content:
+            yield content[name]
+        for inner in content.values():
+            yield from _values(inner, name)
+    elif isinstance(content, list):
+        for inner in content:
+            yield from _values(inner, name)
