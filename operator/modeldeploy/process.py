@@ -25,6 +25,7 @@ from modeldeploy.adapters.kube.fault import Fault
 from modeldeploy.adapters.kube.lease import Lease
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
+from modeldeploy.adapters.kube.optional import OptionalKinds
 from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.adapters.xds.server import Nack, XdsServer
 from modeldeploy.adapters.xds.tokens import TokenAuthenticator
@@ -32,6 +33,7 @@ from modeldeploy.engine import Engine
 from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
 from modeldeploy.reconcile.probe import RouterProbe
+from modeldeploy.reconcile.providers import Providers
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.targets import Targets
@@ -66,6 +68,9 @@ class Process:
             dropped=self._dropped,
         )
         self._wakes = Wakes(self._cache, self._lister, self._routes, self._engine.wake)
+        self._optional = OptionalKinds(
+            kube, self._cache, self._wakes.feed, handlers.OURS, settings.watch_namespaces, clock
+        )
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
         self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
         self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
@@ -78,6 +83,7 @@ class Process:
             self._routes,
             self._routers,
             RouterProbe(self._cache, session),
+            Providers(kube, self._cache, self._optional, clock),
             self._judge,
             self._recorder,
             clock,
@@ -143,6 +149,7 @@ class Process:
         await self._engine.stop()
         await self._recorder.drain()
         await self._judge.stop()
+        await self._optional.stop()
         await self._lease.stop()
         await self._xds.stop(grace=1.0)
         await self._health.stop()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from modeldeploy.core.naming import CONTAINER
 from modeldeploy.core.snapshot import Revision, Workload
 
 Object = Mapping[str, Any]
@@ -72,7 +73,22 @@ def workload(deployment: Object, pods: Iterable[Object], revision: Revision | No
         restarts=sum(int(one.get("restartCount") or 0) for pod in present for one in _containers(pod)),
         problem=told,
         fatal=problem.fatal if problem else False,
+        images=_images(present),
         awaiting=None if problem or ready >= wanted else _starting(present, revision),
+    )
+
+
+def _images(pods: list[Object]) -> tuple[str, ...]:
+    """The images that ready model containers run, with their digests."""
+    return tuple(
+        sorted(
+            {
+                str(one["imageID"])
+                for pod in pods
+                for one in _containers(pod)
+                if one.get("name") == CONTAINER and one.get("ready") and one.get("imageID")
+            }
+        )
     )
 
 

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
-from modeldeploy.core import conditions, intents, supersede, trial, verdicts
+from modeldeploy.core import conditions, images, intents, supersede, trial, verdicts
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.draft import Draft, after
 from modeldeploy.core.ending import retire_previous
@@ -63,7 +63,7 @@ def decide(snapshot: Snapshot) -> Decision:
         snapshot = replace(snapshot, status=draft.status, assessments=())
     if snapshot.spec and snapshot.spec.suspend:
         return _decision(conditions.settle(draft, snapshot), snapshot, frozenset())
-    draft = _forget_undone(draft, snapshot)
+    draft = images.note(_forget_undone(draft, snapshot), snapshot)
     heeded = intents.heed(draft, snapshot)
     if roles(heeded.status) != roles(draft.status):
         snapshot = verdicts.unjudged(snapshot)

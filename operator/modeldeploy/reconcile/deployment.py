@@ -9,11 +9,10 @@ from typing import Any
 from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
-from modeldeploy.adapters.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Terminating
+from modeldeploy.adapters.kube.errors import Conflict, KubeError, NotFound, Terminating
 from modeldeploy.adapters.kube.events import Recorder
 from modeldeploy.adapters.kube.resources import MODEL_DEPLOYMENT
 from modeldeploy.api.v1alpha1.base import dump
-from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Routing
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
@@ -22,21 +21,24 @@ from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot
 from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission, Targets
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
+from modeldeploy.reconcile.delivery import Delivery
+from modeldeploy.reconcile.incumbent import Incumbents
 from modeldeploy.reconcile.judge import Finding, Judge
-from modeldeploy.reconcile.observe import Memory, children, observe, owner, revisions
+from modeldeploy.reconcile.observe import Memory, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports
 from modeldeploy.reconcile.probe import RouterProbe
+from modeldeploy.reconcile.providers import Providers, uses_router
+from modeldeploy.reconcile.route_weights import FINALIZER
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
-from modeldeploy.reconcile.wanted import handovers, unwanted_objects, wanted_objects
-from modeldeploy.render.meta import Owner, is_owned
+from modeldeploy.render.meta import Owner
 
 logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
 
 SOON = timedelta(milliseconds=50)
-"""Until the routers are asked again what they serve."""
+"""Until the object is looked at again after somebody else wrote to it."""
 
 
 class DeploymentReconciler:
@@ -48,6 +50,7 @@ class DeploymentReconciler:
         routes: Told of every status that was written.
         routers: Knows what keeps a namespace's router from being made.
         probe: Asks routers what they serve.
+        providers: Look after traffic that the routers don't move.
         judge: Looks at the metrics.
         recorder: Tells people.
         clock: The time.
@@ -60,6 +63,7 @@ class DeploymentReconciler:
         routes: Routes,
         routers: RouterReconciler,
         probe: RouterProbe,
+        providers: Providers,
         judge: Judge,
         recorder: Recorder,
         clock: Clock,
@@ -68,22 +72,26 @@ class DeploymentReconciler:
         self._cache = cache
         self._routes = routes
         self._routers = routers
-        self._probe = probe
         self._judge = judge
         self._recorder = recorder
         self._clock = clock
-        self._applier = Applier(kube, cache)
-        self._admission = Admission(kube, cache, self._applier, clock)
+        self._providers = providers
+        self._incumbents = Incumbents(kube, cache)
+        applier = Applier(kube, cache)
+        self._admission = Admission(kube, cache, applier, clock)
+        self._delivery = Delivery(kube, cache, applier, providers, self._incumbents, probe, clock)
         self._ports = Ports(cache)
         self._memory: dict[tuple[str, str], tuple[str, Memory]] = {}
 
     async def reconcile(self, namespace: str, name: str) -> datetime | None:
         """One look; returns when the next one is due without a wake."""
         obj = self._cache.get("ModelDeployment", namespace, name)
-        if obj is None or obj["metadata"].get("deletionTimestamp"):
-            self._forget(namespace, name)
-            return None
         try:
+            if obj is None or obj["metadata"].get("deletionTimestamp"):
+                self._forget(namespace, name)
+                if obj is not None and FINALIZER in (obj["metadata"].get("finalizers") or ()):
+                    await self._providers.release(owner(obj))
+                return None
             return await self._reconcile(obj)
         except Terminating:
             return None  # the namespace goes, and everything in it
@@ -95,20 +103,22 @@ class DeploymentReconciler:
         memory = self._remember(of)
         known = revisions(self._cache, of)
         targets, trouble = await self._admission.targets(obj, of, request, known, memory)
+        again = await self._look_at_incumbent(obj, of, request, memory)
         snapshot = self._snapshot(obj, of, request, known, targets, memory)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
-        if request.spec:
+        if request.spec and uses_router(request.spec):
             decision = self._with_port(decision, of)
         await self._write_status(obj, snapshot.status, decision)
-        due = [decision.requeue_at]
+        due = [decision.requeue_at, again]
         if trouble or snapshot.observed.rejection:
             due.append(
                 self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
             )
         if request.spec and not request.spec.suspend:
-            due.append(await self._carry_out(of, request.spec, known, decision, memory))
-        due.append(await self._follow_routers(of, decision.status, memory))
+            due.append(await self._delivery.carry_out(of, request.spec, known, decision, memory))
+        if request.spec:
+            due.append(await self._delivery.follow(of, request.spec, decision.status, memory))
         return min((at for at in due if at), default=None)
 
     def _snapshot(
@@ -123,6 +133,9 @@ class DeploymentReconciler:
         status, now = read_status(obj), self._clock.now()
         invalid = request.invalid or self._judge.complaint(request.spec)
         seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
+        if request.spec and not uses_router(request.spec):
+            routers = self._providers.routers(memory.provider)
+            seen = replace(seen, routers=routers, unable=routers.problem)
         finding = self._judge.look(of, request.spec, status, now) if request.spec else Finding()
         return Snapshot(
             generation=obj["metadata"]["generation"],
@@ -131,10 +144,24 @@ class DeploymentReconciler:
             target=targets.spec,
             baseline=targets.baseline,
             status=status,
-            observed=_with_trouble(seen, self._routers.problem(of.namespace)),
+            observed=_with_trouble(seen, self._trouble_of_routers(of, request)),
             assessments=finding.assessments,
             answered=finding.answered,
             now=now,
+        )
+
+    def _trouble_of_routers(self, of: Owner, request: Request) -> NameTaken | KubeError | None:
+        if request.spec and not uses_router(request.spec):
+            return None
+        return self._routers.problem(of.namespace)
+
+    async def _look_at_incumbent(
+        self, obj: Object, of: Owner, request: Request, memory: Memory
+    ) -> datetime | None:
+        if request.spec is None:
+            return None
+        return await self._incumbents.look(
+            of, request.spec, read_status(obj), memory.incumbency, self._clock.now()
         )
 
     def _with_port(self, decision: Decision, of: Owner) -> Decision:
@@ -155,51 +182,6 @@ class DeploymentReconciler:
         for event in decision.events:
             self._recorder.record(obj, str(event.severity), event.reason, event.message)
             logger.info("%s/%s %s: %s", *_place(obj), event.reason, event.message)
-
-    async def _carry_out(
-        self,
-        of: Owner,
-        spec: ModelDeploymentSpec,
-        known: Mapping[str, Revision],
-        decision: Decision,
-        memory: Memory,
-    ) -> datetime | None:
-        present = children(self._cache, of)
-        try:
-            for held in handovers(of, spec, decision, present):
-                self._cache.wrote(await self._kube.apply(held, manager=naming.REPLICAS_FIELD_MANAGER))
-            await self._applier.carry_out(
-                wanted_objects(of, spec, known, decision, present),
-                unwanted_objects(spec, known, decision, present),
-                namespace=of.namespace,
-                is_ours=lambda found: is_owned(found["metadata"], of),
-                settled=memory.settled,
-            )
-        except NameTaken as taken:
-            news = memory.conflict != taken.message
-            memory.conflict, memory.failure = taken.message, None
-            return self._clock.now() + (timedelta() if news else CONFLICT_PAUSE)
-        except (Invalid, Forbidden) as error:
-            if isinstance(error, Terminating) or memory.failure == error.message:
-                raise
-            memory.failure = error.message
-            return self._clock.now()
-        news = bool(memory.failure or memory.conflict)
-        memory.failure = memory.conflict = None
-        return self._clock.now() if news else None
-
-    async def _follow_routers(
-        self, of: Owner, status: ModelDeploymentStatus, memory: Memory
-    ) -> datetime | None:
-        """Learn which generation the routers serve, until it is the decided one."""
-        if status.stable is None or status.routing is None:
-            return None
-        learnt = await self._probe.ask(
-            of.namespace, status.routing.port, status.traffic_generation, memory.serving
-        )
-        if learnt.changed:
-            return self._clock.now()
-        return self._clock.now() + SOON if learnt.behind else None
 
     async def _look_again(self, namespace: str, name: str) -> datetime | None:
         """Somebody wrote first: take the object as it is now and decide anew."""

@@ -10,6 +10,9 @@ from modeldeploy.api.v1alpha1 import GROUP
 from modeldeploy.core import naming
 from modeldeploy.core.observation import workload
 from modeldeploy.core.snapshot import Observed, Revision, Routers, Workload
+from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.reconcile.incumbent import Incumbency
+from modeldeploy.reconcile.standing import ProviderMemory
 from modeldeploy.render.meta import Owner, is_owned
 from modeldeploy.render.revision import read_controller_revision
 from modeldeploy.render.traffic.router_objects import NAME as ROUTER
@@ -44,6 +47,8 @@ class Memory:
         failure: The last apply that failed.
         conflict: The object in the way.
         settled: Stamps of objects at which an apply changed nothing.
+        provider: Of a provider that isn't the Router.
+        incumbency: Of what answers today and isn't ours.
         serving: By UID of a router pod: the traffic generation that it was last seen to serve.
     """
 
@@ -52,6 +57,8 @@ class Memory:
     conflict: str | None = None
     settled: dict[tuple[str, str], str] = field(default_factory=dict)
     serving: dict[str, int] = field(default_factory=dict)
+    provider: ProviderMemory = field(default_factory=ProviderMemory)
+    incumbency: Incumbency = field(default_factory=Incumbency)
 
 
 def owner(obj: Object) -> Owner:
@@ -93,7 +100,9 @@ def observe(
     lead = next((port.get("targetPort") for port in ports), None)
     return Observed(
         revisions=known,
-        workloads=_workloads(cache, of, known),
+        workloads=_workloads(cache, of, known)
+        | ({INCUMBENT: memory.incumbency.workload} if memory.incumbency.workload else {}),
+        incumbent=memory.incumbency.problem,
         routers=_routers(cache, of.namespace, memory),
         conflict=memory.conflict,
         rejection=refusal.message if refusal else None,

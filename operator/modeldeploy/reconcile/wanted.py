@@ -9,40 +9,30 @@ from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.plan import Key
 from modeldeploy.core.snapshot import Revision
-from modeldeploy.reconcile.observe import STABLE
 from modeldeploy.render.meta import Owner
 from modeldeploy.render.revision import objects
-from modeldeploy.render.traffic.router_objects import service
 from modeldeploy.render.workload import is_autoscaled
 
 Object = Mapping[str, Any]
 
-PODS_LAST = {"HorizontalPodAutoscaler": 0, "Deployment": 1, "PodDisruptionBudget": 2, "Service": 3}
-"""Order in which a retired revision is taken apart: its autoscaler must not scale up what ends."""
+PODS_LAST = {"HorizontalPodAutoscaler": 0, "PodDisruptionBudget": 1, "Service": 2, "Deployment": 3}
+"""Order in which a retired revision is taken apart. Its autoscaler must not scale up what ends, and its
+Deployment is what tells the next look, by whichever operator, that the rest must go too."""
 
 
-def wanted_objects(
+def revision_objects(
     of: Owner,
     spec: ModelDeploymentSpec,
     known: Mapping[str, Revision],
     decision: Decision,
     present: Mapping[Key, Object],
 ) -> list[Object]:
-    """The objects of every running revision, then the Service that leads to the routers.
-
-    What finishes its last answers is left as it is. The Service is there from the start: who else has its
-    name is known before any pod runs, and nodes know the way before the first answer.
-    """
+    """The objects of every running revision. What finishes its last answers is left as it is."""
     wanted: list[Object] = []
     for name in sorted(decision.sizes.keys() & known.keys()):
         server = _server(spec, known[name])
         found = ("Deployment", naming.object_name(of.name, name)) in present
         wanted += objects(of, known[name], server, decision.sizes[name], handed_over=found)
-    stable, routing = decision.status.stable, decision.status.routing
-    if routing:
-        lead = service(of, routing.port)
-        recorded = {"annotations": {STABLE: stable.revision}} if stable else {}
-        wanted.append(lead | {"metadata": lead["metadata"] | recorded})
     return wanted
 
 

@@ -9,7 +9,7 @@ _LONG = 1024
 """Characters of an annotation that may be kept; longer ones are other tools' copies of the object."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _POD_STATUS = ("phase", "reason", "message", "podIP", "conditions", "startTime")
-_CONTAINER_STATUS = ("name", "ready", "started", "restartCount", "state", "lastState")
+_CONTAINER_STATUS = ("name", "ready", "started", "restartCount", "state", "lastState", "imageID")
 
 
 def slim(obj: Mapping[str, Any]) -> Object:
