@@ -62,6 +62,7 @@ class Pod:
 
     delay: float = 0.0
     status: int = 200
+    deaf: bool = False
     draining: bool = False
     arrivals: list[float] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
@@ -77,6 +78,9 @@ class Pod:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        if self.deaf:
+            reader._transport.pause_reading()  # type: ignore[attr-defined]
+            return
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 _, headers, body = await _message(reader)

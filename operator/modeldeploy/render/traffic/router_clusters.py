@@ -9,6 +9,10 @@ ANSWERS = "HIGH"
 """Priority of requests whose answers somebody waits for; copies have the other one, DEFAULT. Each priority
 has connections and limits of its own in every cluster, so copies can't take anything away from answers."""
 
+BODY_BYTES = 8 * 1024 * 1024
+"""What a router keeps of a request's body at most, so that it can be sent again, or waits as a copy in front of
+a candidate that reads slowly. It bounds the memory of a request."""
+
 _UNLIMITED = 1_000_000
 _COPIES = 1024
 """Copies that a candidate may be busy with at a time, for each router pod; more are thrown away, as errors."""
@@ -25,6 +29,8 @@ def cluster(model: RoutedModel, backend: Backend) -> dict[str, Any]:
         **({} if name == shared else {"alt_stat_name": shared}),
         **(_named(name, backend) if backend.hostname else _discovered()),
         "connect_timeout": "0.5s",
+        # Envoy slows a request down as soon as this much of its copy waits to be read.
+        "per_connection_buffer_limit_bytes": BODY_BYTES,
         # Requests to a model are few and long: it pays to look at more than two pods for the least busy one.
         "lb_policy": "LEAST_REQUEST",
         "least_request_lb_config": {"choice_count": 4},

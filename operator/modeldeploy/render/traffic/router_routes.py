@@ -11,15 +11,12 @@ from typing import Any
 
 from modeldeploy.render.traffic.envoy import TYPE, seconds
 from modeldeploy.render.traffic.model import GENERATION_HOST, REVISION_HEADER, RoutedModel, Trial
-from modeldeploy.render.traffic.router_clusters import ANSWERS
+from modeldeploy.render.traffic.router_clusters import ANSWERS, BODY_BYTES
 
 Route = dict[str, Any]
 
 REQUEST_ID = "x-request-id"
 _COOKIE_SECONDS = 30 * 24 * 3600
-# What has come of an upload is kept until the answer begins, so that it can go to another pod when the first
-# one is gone; a longer one has only one try, and no copy. It bounds the router's memory per request.
-_BODY_BUFFER_BYTES = 8 * 1024 * 1024
 
 
 def routes(model: RoutedModel) -> dict[str, Any]:
@@ -72,10 +69,9 @@ def _split(model: RoutedModel, trial: Trial | None) -> list[Route]:
         nothing = f"no revision of {model.key} takes requests yet\n"
         answer = {"status": 503, "body": {"inline_string": nothing}}
         return [{"match": {"prefix": "/"}, "direct_response": answer}]
-    action = {"weighted_clusters": {"clusters": weighted}, **_common(model), **_mirror(model, trial)}
-    if not model.sticky:
-        return [_answered({"prefix": "/"}, action)]
-    return _sticky(model, action)
+    action = {"weighted_clusters": {"clusters": weighted}, **_common(model)}
+    split = _sticky(model, action) if model.sticky else [_answered({"prefix": "/"}, action)]
+    return _copied(model, trial, split) if trial and trial.mirror else split
 
 
 def _weighted(model: RoutedModel) -> list[dict[str, Any]]:
@@ -111,15 +107,22 @@ def _sticky(model: RoutedModel, action: dict[str, Any]) -> list[Route]:
     ]
 
 
-def _mirror(model: RoutedModel, trial: Trial | None) -> dict[str, Any]:
-    if trial is None or not trial.mirror:
-        return {}
+def _copied(model: RoutedModel, trial: Trial, split: list[Route]) -> list[Route]:
+    """The same with copies for the candidate, but of requests known to be too long to wait as one."""
     copies = {
         "cluster": model.cluster(trial.revision),
         "runtime_fraction": {"default_value": {"numerator": trial.mirror, "denominator": "HUNDRED"}},
         "disable_shadow_host_suffix_append": True,
     }
-    return {"request_mirror_policies": [copies]}
+    long = {"name": "content-length", "range_match": {"start": BODY_BYTES, "end": 2**62}}
+    uncopied = [
+        {**route, "match": {**route["match"], "headers": [*route["match"].get("headers", ()), long]}}
+        for route in split
+    ]
+    copied = [
+        {**route, "route": {**route["route"], "request_mirror_policies": [copies]}} for route in split
+    ]
+    return [*uncopied, *copied]
 
 
 def _answered(match: dict[str, Any], action: dict[str, Any], headers: list[Any] | None = None) -> Route:
@@ -127,7 +130,9 @@ def _answered(match: dict[str, Any], action: dict[str, Any], headers: list[Any] 
         "match": match,
         "route": action,
         **({"response_headers_to_add": headers} if headers else {}),
-        "request_body_buffer_limit": _BODY_BUFFER_BYTES,
+        # What has come of an upload is kept until the answer begins, so that it can go to another pod when
+        # the first one is gone; a longer one has only one try.
+        "request_body_buffer_limit": BODY_BYTES,
     }
 
 
