@@ -235,7 +235,7 @@ def test_a_pod_keeps_what_messages_and_routers_need() -> None:
     assert kept["spec"] == {"nodeName": "n1"}
     assert set(kept["status"]) == {"phase", "podIP", "conditions", "containerStatuses"}
     assert kept["status"]["containerStatuses"] == [
-        {"name": "server", "ready": True, "restartCount": 2, "state": {"running": {}}}
+        {"name": "server", "ready": True, "restartCount": 2, "state": {"running": {}}, "imageID": "sha"}
     ]
 
 
