@@ -14,8 +14,8 @@ from modeldeploy.adapters.xds.server import XdsServer
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
-from modeldeploy.core.draft import shares
 from modeldeploy.core.request import read_spec, read_status
+from modeldeploy.core.traffic import shares
 from modeldeploy.render.traffic.model import Backend, Endpoint, RoutedModel
 
 logger = logging.getLogger(__name__)
