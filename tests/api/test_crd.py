@@ -29,7 +29,9 @@ ROOT: Schema = crd.crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC: Schema = ROOT["properties"]["spec"]
 
 HERE = Path(__file__).parent
-FULL: dict[str, Any] = yaml.safe_load((HERE / "crd_full.yaml").read_text())
+FULLS: list[dict[str, Any]] = list(yaml.safe_load_all((HERE / "crd_full.yaml").read_text()))
+FULL = FULLS[0]
+NAMED = {full["metadata"]["name"]: full for full in FULLS}
 REFUSED: list[dict[str, Any]] = yaml.safe_load((HERE / "crd_refusals.yaml").read_text())
 
 
@@ -87,9 +89,9 @@ def api(cluster: Cluster) -> Iterator[Api]:
         client.connection.close()
 
 
-def changed(path: Path_, value: Any) -> dict[str, Any]:
-    """FULL with one value set, or removed when it is `...`."""
-    obj = copy.deepcopy(FULL)
+def changed(path: Path_, value: Any, of: dict[str, Any] = FULL) -> dict[str, Any]:
+    """A full example with one value set, or removed when it is `...`."""
+    obj = copy.deepcopy(of)
     holder: Any = obj
     for part in path[:-1]:
         holder = holder[part] if isinstance(part, int) else holder.setdefault(part, {})
@@ -106,7 +108,7 @@ def spelled(path: Path_) -> str:
 
 
 def leaves(schema: Schema, value: Any, path: Path_) -> Iterator[tuple[Path_, Schema]]:
-    """Every schema node with the place where FULL has a value for it."""
+    """Every schema node with the place where a value has one for it."""
     yield path, schema
     if isinstance(value, dict):
         for name, child in value.items():
@@ -118,51 +120,74 @@ def leaves(schema: Schema, value: Any, path: Path_) -> Iterator[tuple[Path_, Sch
             yield from leaves(schema["items"], child, (*path, index))
 
 
-PLACES = list(leaves(SPEC, FULL["spec"], ("spec",)))
-WRONG_TYPE = {"string": 2026, "integer": "text", "object": "text", "array": "text", "int-or-string": 0.25}
+def places() -> Iterator[tuple[dict[str, Any], Path_, Schema]]:
+    """Every schema node once, with the first example and place that have a value for it."""
+    seen: set[str] = set()
+    for full in FULLS:
+        found = list(leaves(SPEC, full["spec"], ("spec",)))
+        yield from ((full, path, node) for path, node in found if general(path) not in seen)
+        seen |= {general(path) for path, _ in found}
+
+
+def general(path: Path_) -> str:
+    """A path without the positions in lists."""
+    return re.sub(r"\[\d+\]", "[]", spelled(path))
+
+
+PLACES = list(places())
+WRONG_TYPE = {
+    "string": 2026,
+    "integer": "text",
+    "boolean": "text",
+    "object": "text",
+    "array": "text",
+    "int-or-string": 0.25,
+}
 
 
 class Wrong(NamedTuple):
     """One value that must be refused, and what the answer must say besides the field's path."""
 
+    of: dict[str, Any]
     path: Path_
     value: Any
     says: str
 
 
-def wrong_values(path: Path_, node: Schema) -> Iterator[Wrong]:
+def wrong_values(of: dict[str, Any], path: Path_, node: Schema) -> Iterator[Wrong]:
     kind = node.get("type", "int-or-string")
-    yield Wrong(path, WRONG_TYPE[kind], "must be of type")
+    yield Wrong(of, path, WRONG_TYPE[kind], "must be of type")
     if "enum" in node:
-        yield Wrong(path, "Elsewhere", 'supported values: "' + '", "'.join(node["enum"]))
+        yield Wrong(of, path, "Elsewhere", 'supported values: "' + '", "'.join(node["enum"]))
     for name in node.get("required", ()):
-        yield Wrong((*path, name), ..., "Required value")
+        yield Wrong(of, (*path, name), ..., "Required value")
     if "properties" in node:
-        yield Wrong((*path, "colour"), "blue", 'unknown field "')
+        yield Wrong(of, (*path, "colour"), "blue", 'unknown field "')
     for rule in node.get("x-kubernetes-validations", ()):
         if rule["message"] in crd.MEANINGS.values():
-            yield Wrong(path, "? ?", rule["message"])
-    yield from out_of_range(path, node)
+            yield Wrong(of, path, "? ?", rule["message"])
+    for value, says in out_of_range(node):
+        yield Wrong(of, path, value, says)
 
 
-def out_of_range(path: Path_, node: Schema) -> Iterator[Wrong]:
+def out_of_range(node: Schema) -> Iterator[tuple[Any, str]]:
     kind = node.get("type")
     if "minimum" in node and kind:
-        yield Wrong(path, node["minimum"] - 1, f"should be greater than or equal to {node['minimum']}")
+        yield node["minimum"] - 1, f"should be greater than or equal to {node['minimum']}"
     if "maximum" in node:
-        yield Wrong(path, node["maximum"] + 1, "should be less than or equal to")
+        yield node["maximum"] + 1, "should be less than or equal to"
     if "maxLength" in node and kind:
-        yield Wrong(path, "1" * (node["maxLength"] + 1), f"may not be more than {node['maxLength']} bytes")
+        yield "1" * (node["maxLength"] + 1), f"may not be more than {node['maxLength']} bytes"
     if "maxItems" in node:
-        yield Wrong(path, [{}] * (node["maxItems"] + 1), f"must have at most {node['maxItems']} items")
+        yield [{}] * (node["maxItems"] + 1), f"must have at most {node['maxItems']} items"
     if "minItems" in node:
-        yield Wrong(path, [], f"should have at least {node['minItems']} items")
+        yield [], f"should have at least {node['minItems']} items"
     if "maxProperties" in node:
         many = {f"r{number}": 1 for number in range(node["maxProperties"] + 1)}
-        yield Wrong(path, many, f"must have at most {node['maxProperties']} items")
+        yield many, f"must have at most {node['maxProperties']} items"
 
 
-WRONG = [wrong for path, node in PLACES for wrong in wrong_values(path, node)]
+WRONG = [wrong for place in PLACES for wrong in wrong_values(*place)]
 
 
 def places_without_a_value(schema: Schema, path: str, seen: set[str]) -> Iterator[str]:
@@ -174,14 +199,15 @@ def places_without_a_value(schema: Schema, path: str, seen: set[str]) -> Iterato
         yield from places_without_a_value(schema["items"], f"{path}[]", seen)
 
 
-def test_the_full_example_sets_every_field() -> None:
-    seen = {re.sub(r"\[\d+\]", "[]", spelled(path)) for path, _ in PLACES}
+def test_the_full_examples_set_every_field() -> None:
+    seen = {general(path) for _, path, _ in PLACES}
     assert list(places_without_a_value(SPEC, "spec", seen)) == []
 
 
-def test_the_full_example_is_accepted_by_both(api: Api) -> None:
-    assert api.create(FULL).status == http.HTTPStatus.CREATED
-    ModelDeploymentSpec.model_validate(FULL["spec"])
+@pytest.mark.parametrize("full", FULLS, ids=list(NAMED))
+def test_the_full_examples_are_accepted_by_both(api: Api, full: dict[str, Any]) -> None:
+    assert api.create(full) == Answer(http.HTTPStatus.CREATED, "")
+    ModelDeploymentSpec.model_validate(full["spec"])
 
 
 def test_the_smallest_example_is_accepted(api: Api) -> None:
@@ -205,17 +231,19 @@ def test_names_that_fit(api: Api, name: str) -> None:
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{spelled(wrong.path)}={str(wrong.value)[:12]}")
 def test_each_field_wrong_in_turn(api: Api, wrong: Wrong) -> None:
-    answer = api.create(changed(wrong.path, wrong.value))
+    answer = api.create(changed(wrong.path, wrong.value, wrong.of))
     assert answer.status in {http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.UNPROCESSABLE_ENTITY}
     # A map's key stands after a dot when its type is wrong, in brackets when its value is.
     assert spelled(wrong.path) in re.sub(r"\[([a-z]\w*)\]", r".\1", answer.message)
     assert wrong.says in answer.message
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case['at']}={str(case.get('value'))[:30]}")
+@pytest.mark.parametrize(
+    "case", REFUSED, ids=lambda case: f"{case.get('of', '')}:{case['at']}={str(case.get('value'))[:30]}"
+)
 def test_each_rule_says_field_value_and_mend(api: Api, case: dict[str, Any]) -> None:
     path = tuple(int(part) if part.isdecimal() else part for part in case["at"].split("."))
-    answer = api.create(changed(path, case.get("value", ...)))
+    answer = api.create(changed(path, case.get("value", ...), NAMED[case.get("of", "recogniser")]))
     assert answer.status == http.HTTPStatus.UNPROCESSABLE_ENTITY
     assert case["answer"] in answer.message
 
@@ -273,9 +301,19 @@ def test_kubectl_apply_refuses_an_unknown_field(cluster: Cluster) -> None:
 
 def test_kubectl_explains_the_steps(cluster: Cluster) -> None:
     text = " ".join(cluster.run_kubectl("explain", "mdep.spec.rollout.steps").split())
-    assert "Steps of a Canary, with growing weights; after the last one the candidate is promoted." in text
-    assert "weight <integer> -required- Share of requests, in percent, that the candidate answers." in text
-    assert "Defaults to 5m." in text
+    assert "Steps instead of the strategy's own; after the last one the candidate is promoted." in text
+    assert "weight <integer> Share of requests, in percent, that the candidate answers." in text
+    assert "Defaults to 5m, and to 0s for a step of nothing but an approval." in text
+
+
+def test_kubectl_explains_what_a_human_can_want(cluster: Cluster) -> None:
+    text = " ".join(cluster.run_kubectl("explain", "modeldeployments.spec.rollout.control").split())
+    assert "Each intent acts once, and `status.control` tells what came of it." in text
+    assert "paused <boolean> The candidate gets no further, whatever the metrics say." in text
+    assert "Defaults to false." in text
+    text = " ".join(cluster.run_kubectl("explain", "modeldeployments.spec.rollout.control.undo").split())
+    assert "revision <string> -required- The revision that is meant, as in status." in text
+    assert "The same revision and nonce act once; change it to ask again." in text
 
 
 def test_a_pod_template_keeps_what_the_schema_does_not_know(cluster: Cluster) -> None:

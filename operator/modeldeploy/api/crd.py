@@ -223,7 +223,8 @@ def _quoted(text: str) -> str:
 def _description(node: Mapping[str, Any], converted: dict[str, Any], *, state_defaults: bool) -> None:
     default = node.get("default")
     if state_defaults and default is not None:
-        converted["description"] = f"{node['description']} Defaults to {default}."
+        spelled = str(default).lower() if isinstance(default, bool) else default
+        converted["description"] = f"{node['description']} Defaults to {spelled}."
 
 
 def text() -> str:

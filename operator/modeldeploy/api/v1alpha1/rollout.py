@@ -134,7 +134,7 @@ class Intent(Part):
 
 
 class Control(Part):
-    """What a human wants. Each intent acts once, and `status.control` tells what came of it."""
+    """What a human wants."""
 
     paused: bool = Field(
         default=False,
@@ -192,7 +192,7 @@ class Rollout(Part):
     keep_previous: Duration = Field(
         default="1h",
         description="How long the replaced revision keeps running, at its size, so that going back is one "
-        "traffic change that starts no pod.",
+        "traffic change that starts no pod. With `surge: None` there is no room for that: it ends at once.",
     )
     drain: Duration = Field(
         default="30s",
@@ -217,12 +217,13 @@ class Rollout(Part):
     scaling: Scaling = Field(
         default=Scaling.FULL,
         description="Full: the candidate starts with as many pods as stable runs. Proportional: with as many "
-        "as its next share of requests needs.",
+        "as its next share of requests needs; with `surge: None` always.",
     )
     surge: Surge = Field(
         default=Surge.FULL,
         description="Full: the candidate runs beside stable. None: where compute suffices for one only, "
-        "stable gives way first; while the candidate starts NOBODY ANSWERS if stable has to go entirely.",
+        "stable gives way first, pod by pod; a stable of one pod goes entirely, and NOBODY ANSWERS while the "
+        "candidate starts.",
     )
     baseline: Baseline | None = Field(
         default=None,
@@ -233,7 +234,9 @@ class Rollout(Part):
         default=10, ge=0, le=100, description="Revisions kept for `undo`, beside those in use."
     )
     control: Control = Field(
-        default_factory=Control, description="What a human wants of the rollout under way."
+        default_factory=Control,
+        description="What a human wants of the rollout under way. Each intent acts once, and "
+        "`status.control` tells what came of it.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = rules.ROLLOUT

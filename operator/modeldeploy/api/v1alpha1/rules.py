@@ -42,6 +42,14 @@ SERVER: tuple[Rule, ...] = (
         "reason": "FieldValueRequired",
     },
     _not_zero("startupTimeout"),
+    {
+        "rule": "!has(self.extraPorts) || self.extraPorts.all(p, !(p.name in ['http', 'https', 'tls']) && "
+        "!(p.port in [80, 443]) && (!has(self.port) || p.port != self.port) && "
+        "self.extraPorts.exists_one(q, q.port == p.port))",
+        "message": "http, 80, 443 and port are taken by the first port; give each further port a name and a "
+        "number of its own",
+        "fieldPath": ".extraPorts",
+    },
 )
 """`spec.server`."""
 
@@ -148,6 +156,25 @@ ROLLOUT: tuple[Rule, ...] = (
         "messageExpression": "self.falseRollback + ' must lie between 0.01% and 50%'",
     },
     _not_zero("progressDeadline"),
+    {
+        "rule": "!has(self.surge) || self.surge != 'None' || !has(self.scaling) || "
+        "self.scaling == 'Proportional'",
+        "message": "surge: None has no room for scaling: Full; remove one of them",
+        "fieldPath": ".scaling",
+    },
+    {
+        "rule": "!has(self.surge) || self.surge != 'None' || !has(self.onSupersede) || "
+        "self.onSupersede == 'StableFirst'",
+        "message": "surge: None has no room for a third version beside two; remove onSupersede or surge",
+        "fieldPath": ".onSupersede",
+    },
+    {
+        "rule": "!has(self.surge) || self.surge != 'None' || !has(self.keepPrevious) || "
+        "!self.keepPrevious.matches('[1-9]')",
+        "message": "surge: None has no room to keep the replaced revision running; remove keepPrevious or "
+        "surge",
+        "fieldPath": ".keepPrevious",
+    },
 )
 """`spec.rollout`."""
 
@@ -256,6 +283,12 @@ SPEC: tuple[Rule, ...] = (
         "message": "provider Service can neither share nor copy requests; keep to steps of preview and "
         "approval, or take provider: Router",
         "fieldPath": ".rollout.steps",
+    },
+    {
+        "rule": "!has(self.server.extraPorts) || !has(self.traffic) || !has(self.traffic.provider) || "
+        "self.traffic.provider in ['Router', 'Service']",
+        "message": "this provider routes one port; take provider: Router, or remove extraPorts",
+        "fieldPath": ".server.extraPorts",
     },
     {
         "rule": "!has(self.adopt) || !has(self.traffic) || !has(self.traffic.incumbent)",
