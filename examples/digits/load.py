@@ -22,7 +22,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -49,6 +49,7 @@ class Load:
         timeout: seconds that a request may take as a whole.
         max_outstanding: requests that may be waiting for their answer; one more is counted as ``not_sent``.
         seed: of the choice of images.
+        headers: sent with every request.
 
     Raises:
         ValueError: an argument out of its range.
@@ -65,6 +66,7 @@ class Load:
         timeout: float = 10.0,
         max_outstanding: int = 256,
         seed: int = 1,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url must start with http:// or https://, not {url!r}")
@@ -80,6 +82,7 @@ class Load:
                 raise ValueError(f"{name} must be from {least:g} to {most:g}, not {value:g}")
         self._url = f"{url.rstrip('/')}/v2/models/{MODEL}/infer"
         self._rate = rate
+        self._headers = {"content-type": "application/json", **(headers or {})}
         self._count = max(1, round(rate * duration))
         self._max_images = max_images
         self._timeout = timeout
@@ -184,9 +187,8 @@ class Load:
         tally = self._tally
         tally.sent += 1
         sent_at, start = time.time(), time.perf_counter()
-        headers = {"content-type": "application/json"}
         try:
-            async with session.post(self._url, data=content, headers=headers) as response:
+            async with session.post(self._url, data=content, headers=self._headers) as response:
                 received = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             tally.fail(failure_kind(error), str(error) or type(error).__name__)

@@ -28,10 +28,19 @@ def test_weights_are_those_of_the_split() -> None:
     assert found == {
         "recogniser": {
             "weighted": {
-                "services": [to("recogniser-aaaa", weight=95), to("recogniser-bbbb", weight=5)],
+                "services": [
+                    to("recogniser-aaaa", weight=95),
+                    to("recogniser-bbbb", nativeLB=True, weight=5),
+                ],
             }
         }
     }
+
+
+def test_a_candidate_without_a_share_is_not_named() -> None:
+    found = made(Split("aaaa", "bbbb", {"aaaa": 100}))
+
+    assert found["recogniser"]["weighted"]["services"] == [to("recogniser-aaaa", weight=100)]
 
 
 def test_copies_pass_through_a_service_that_is_made_first() -> None:
@@ -39,18 +48,19 @@ def test_copies_pass_through_a_service_that_is_made_first() -> None:
 
     assert list(found) == ["recogniser-shadow", "recogniser"]
     assert found["recogniser-shadow"] == {
-        "mirroring": to("recogniser-aaaa", mirrors=[to("recogniser-bbbb", percent=30)])
+        "mirroring": to("recogniser-aaaa", mirrors=[to("recogniser-bbbb", nativeLB=True, percent=30)])
     }
     assert found["recogniser"]["weighted"]["services"] == [
         {"kind": "TraefikService", "name": "recogniser-shadow", "weight": 100},
-        to("recogniser-bbbb", weight=0),
     ]
 
 
 def test_a_preview_is_a_service_of_its_own() -> None:
     found = made(Split("aaaa", "bbbb", {"aaaa": 100}, preview=PreviewRoute(header="x", value="y")))
 
-    assert found["recogniser-preview"] == {"weighted": {"services": [to("recogniser-bbbb", weight=1)]}}
+    assert found["recogniser-preview"] == {
+        "weighted": {"services": [to("recogniser-bbbb", nativeLB=True, weight=1)]}
+    }
 
 
 def test_a_cookie_keeps_clients_at_a_revision() -> None:
