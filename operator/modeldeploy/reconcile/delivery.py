@@ -16,6 +16,7 @@ from modeldeploy.core.snapshot import Revision
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.incumbent import Incumbents, adopted_objects
 from modeldeploy.reconcile.observe import STABLE, Memory, children
+from modeldeploy.reconcile.ports import service_ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers, uses_router
 from modeldeploy.reconcile.wanted import handovers, revision_objects, unwanted_objects
@@ -114,7 +115,7 @@ class Delivery:
             self._cache.wrote(await self._kube.apply(held, manager=naming.REPLICAS_FIELD_MANAGER))
         wanted: list[Object] = revision_objects(of, spec, known, decision, present)
         wanted += adopted_objects(of, memory.incumbency, present)
-        wanted += self._lead(of, spec, status, memory)
+        wanted += self._lead(of, spec, known, status, memory)
         wanted += self._providers.objects(of, spec, status, memory.provider)
         gone = unwanted_objects(spec, known, decision, present)
         await self._applier.carry_out(
@@ -128,7 +129,12 @@ class Delivery:
         await self._incumbents.rest(of, spec, status, memory.incumbency)
 
     def _lead(
-        self, of: Owner, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, memory: Memory
+        self,
+        of: Owner,
+        spec: ModelDeploymentSpec,
+        known: Mapping[str, Revision],
+        status: ModelDeploymentStatus,
+        memory: Memory,
     ) -> list[Object]:
         """The Service `<name>` that leads to the routers.
 
@@ -137,7 +143,9 @@ class Delivery:
         """
         if not uses_router(spec) or status.routing is None:
             return []
-        lead = service(of, status.routing.port)
+        lead = service(
+            of, status.routing.port, service_ports(status, known), tls=spec.traffic.tls is not None
+        )
         if status.stable:
             lead["metadata"]["annotations"] = {STABLE: status.stable.revision}
         if spec.adopt is None:

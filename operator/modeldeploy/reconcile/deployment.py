@@ -13,7 +13,7 @@ from modeldeploy.adapters.kube.errors import Conflict, KubeError, NotFound, Term
 from modeldeploy.adapters.kube.events import Recorder
 from modeldeploy.adapters.kube.resources import MODEL_DEPLOYMENT
 from modeldeploy.api.v1alpha1.base import dump
-from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Routing
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.request import Request, read_spec, read_status
@@ -25,7 +25,7 @@ from modeldeploy.reconcile.delivery import Delivery
 from modeldeploy.reconcile.incumbent import Incumbents
 from modeldeploy.reconcile.judge import Finding, Judge
 from modeldeploy.reconcile.observe import Memory, observe, owner, revisions
-from modeldeploy.reconcile.ports import Ports
+from modeldeploy.reconcile.ports import Ports, extra_ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers, uses_router
 from modeldeploy.reconcile.route_weights import FINALIZER
@@ -108,7 +108,7 @@ class DeploymentReconciler:
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
-            decision = self._with_port(decision, of)
+            decision = self._with_ports(decision, of, known)
         await self._write_status(obj, snapshot.status, decision)
         due = [decision.requeue_at, again]
         if trouble or snapshot.observed.rejection:
@@ -164,12 +164,10 @@ class DeploymentReconciler:
             of, request.spec, read_status(obj), memory.incumbency, self._clock.now()
         )
 
-    def _with_port(self, decision: Decision, of: Owner) -> Decision:
-        if decision.status.routing:
-            return decision
-        port = self._ports.allocate(of.namespace, of.uid)
-        status = decision.status.model_copy(update={"routing": Routing(port=port)})
-        return replace(decision, status=status)
+    def _with_ports(self, decision: Decision, of: Owner, known: Mapping[str, Revision]) -> Decision:
+        status = decision.status
+        routing = self._ports.routing(of.namespace, of.uid, status, extra_ports(status, known))
+        return replace(decision, status=status.model_copy(update={"routing": routing}))
 
     async def _write_status(self, obj: Object, before: ModelDeploymentStatus, decision: Decision) -> None:
         """The fence: what follows is done only by whoever gets this write through."""

@@ -1,6 +1,6 @@
 """The routers of a namespace, which all its ModelDeployments own together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +8,12 @@ from modeldeploy.adapters.clock import Clock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import Forbidden, Invalid, KubeError, Terminating
-from modeldeploy.core.naming import COMPONENT, MANAGED_BY
-from modeldeploy.core.plan import Key
+from modeldeploy.api.v1alpha1.traffic import Provider
+from modeldeploy.core.naming import COMPONENT, MANAGED_BY, REPLICAS_FIELD_MANAGER
+from modeldeploy.core.plan import Key, key
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.observe import owner
+from modeldeploy.reconcile.routes import tls_secret
 from modeldeploy.render.traffic.router_objects import NAME, RouterSettings, router
 
 Object = Mapping[str, Any]
@@ -36,6 +38,7 @@ class RouterReconciler:
         clock: Clock,
         troubled: Callable[[str], None],
     ) -> None:
+        self._kube = kube
         self._cache = cache
         self._applier = Applier(kube, cache)
         self._settings = settings
@@ -50,24 +53,17 @@ class RouterReconciler:
 
     async def reconcile(self, namespace: str) -> datetime | None:
         """One look. With the namespace's last ModelDeployment the garbage collector takes the router."""
-        owners = [
-            owner(obj)
+        users = [
+            obj
             for obj in self._cache.objects("ModelDeployment", namespace)
-            if not obj["metadata"].get("deletionTimestamp")
+            if not obj["metadata"].get("deletionTimestamp") and _is_routed(obj)
         ]
-        if not owners:
+        if not users:
             self._settled.pop(namespace, None)
             self._problems.pop(namespace, None)
             return None
-        wanted = router(namespace, owners, self._settings)
         try:
-            await self._applier.carry_out(
-                wanted,
-                self._old_configurations(namespace, wanted),
-                namespace=namespace,
-                is_ours=_is_ours,
-                settled=self._settled.setdefault(namespace, {}),
-            )
+            await self._carry_out(namespace, users)
         except Terminating:
             return None
         except NameTaken as taken:
@@ -79,6 +75,39 @@ class RouterReconciler:
         self._note(namespace, None)
         return None
 
+    async def _carry_out(self, namespace: str, users: Sequence[Object]) -> None:
+        deployment = self._cache.get("Deployment", namespace, NAME)
+        wanted = router(
+            namespace,
+            [owner(obj) for obj in users],
+            self._settings,
+            tls_secrets=[secret for secret in map(tls_secret, users) if secret],
+            handed_over=deployment is not None,
+        )
+        scaler = self._cache.get("HorizontalPodAutoscaler", namespace, NAME)
+        if self._settings.autoscaling and deployment is not None and _is_ours(deployment) and scaler is None:
+            await self._hand_over(deployment)
+        await self._applier.carry_out(
+            wanted,
+            self._unwanted(namespace, wanted, deployment),
+            namespace=namespace,
+            is_ours=_is_ours,
+            settled=self._settled.setdefault(namespace, {}),
+        )
+
+    async def _hand_over(self, deployment: Object) -> None:
+        """Keep the number of pods under a field manager of its own before an autoscaler takes over.
+
+        Server-side apply would set it back to its default once its only owner stops stating it.
+        """
+        held = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": NAME, "namespace": deployment["metadata"]["namespace"]},
+            "spec": {"replicas": deployment["spec"].get("replicas", 1)},
+        }
+        self._cache.wrote(await self._kube.apply(held, manager=REPLICAS_FIELD_MANAGER))
+
     def _note(self, namespace: str, problem: NameTaken | KubeError | None) -> None:
         before = self._problems.pop(namespace, None)
         if problem:
@@ -86,17 +115,24 @@ class RouterReconciler:
         if (before and before.message) != (problem and problem.message):
             self._troubled(namespace)
 
-    def _old_configurations(self, namespace: str, wanted: list[dict[str, Any]]) -> list[Object]:
-        """Configurations that no pod mounts any more: the Deployment has rolled to the present one."""
-        deployment = self._cache.get("Deployment", namespace, NAME)
-        if deployment is None or not _has_rolled(deployment):
-            return []
-        names = {item["metadata"]["name"] for item in wanted}
+    def _unwanted(
+        self, namespace: str, wanted: list[dict[str, Any]], deployment: Object | None
+    ) -> list[Object]:
+        """An autoscaler not asked for, and configurations that no pod mounts: the Deployment has rolled."""
+        rolled = deployment is not None and _has_rolled(deployment)
+        kinds = ("HorizontalPodAutoscaler", *(("ConfigMap",) if rolled else ()))
+        keys = {key(item) for item in wanted}
         return [
             found
-            for found in self._cache.objects("ConfigMap", namespace)
-            if _is_ours(found) and found["metadata"]["name"] not in names
+            for kind in kinds
+            for found in self._cache.objects(kind, namespace)
+            if _is_ours(found) and key(found) not in keys
         ]
+
+
+def _is_routed(obj: Object) -> bool:
+    traffic = (obj.get("spec") or {}).get("traffic") or {}
+    return (traffic.get("provider") or Provider.ROUTER) == Provider.ROUTER
 
 
 def _is_ours(obj: Object) -> bool:

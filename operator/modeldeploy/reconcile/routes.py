@@ -12,16 +12,19 @@ from typing import Any
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.xds.server import XdsServer
 from modeldeploy.api.quantity import seconds
-from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
+from modeldeploy.api.v1alpha1.server import Protocol
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, PreviewRoute
+from modeldeploy.api.v1alpha1.traffic import Incumbent, Traffic
 from modeldeploy.core import naming
 from modeldeploy.core.request import read_spec, read_status
-from modeldeploy.core.traffic import shares
-from modeldeploy.render.traffic.model import Backend, Endpoint, RoutedModel
+from modeldeploy.core.traffic import INCUMBENT, shares
+from modeldeploy.render.revision import read_controller_revision
+from modeldeploy.render.traffic.model import Backend, Endpoint, ExtraPort, RoutedModel, Trial
 
 logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
-NEEDED = ("ModelDeployment", "Service", "EndpointSlice")
+NEEDED = ("ModelDeployment", "Service", "EndpointSlice", "ControllerRevision")
 """Kinds that must have been listed before the first route table is made."""
 SERVICE_PORT = 80
 
@@ -66,12 +69,19 @@ def routed_models(cache: Cache, namespace: str) -> list[RoutedModel]:
     return sorted(models, key=lambda model: model.name)
 
 
+def tls_secret(obj: Object) -> str:
+    """The Secret with the certificate for an object's clients, also of a spec that isn't valid; or empty."""
+    traffic = (obj.get("spec") or {}).get("traffic") or {}
+    return str((traffic.get("tls") or {}).get("secretName") or "")
+
+
 def _routed(cache: Cache, obj: Object, status: ModelDeploymentStatus) -> RoutedModel:
     meta = obj["metadata"]
     spec = read_spec(obj).spec
-    timeout = spec.traffic.timeout if spec else None
-    weights = shares(status)
+    traffic = spec.traffic if spec else Traffic()
     parts = (status.stable, status.candidate, status.previous, *status.draining)
+    weights = shares(status)
+    found = _Pods(cache, meta, traffic.incumbent)
     names = sorted({part.revision for part in parts if part})
     assert status.routing is not None  # noqa: S101
     return RoutedModel(
@@ -80,30 +90,85 @@ def _routed(cache: Cache, obj: Object, status: ModelDeploymentStatus) -> RoutedM
         uid=meta["uid"],
         listener_port=status.routing.port,
         generation=status.traffic_generation,
-        backends=tuple(_backend(cache, meta, name, weights.get(name, 0)) for name in names),
-        timeout_s=seconds(timeout) if timeout else None,
+        backends=tuple(found.backend(name, weights.get(name, 0)) for name in names),
+        timeout_s=seconds(traffic.timeout) if traffic.timeout else None,
+        trial=_trial(status),
+        sticky=traffic.sticky,
+        tls_secret=tls_secret(obj),
+        extra_ports=tuple(
+            ExtraPort(
+                port,
+                listener,
+                tuple(
+                    found.backend(name, weights.get(name, 0), port) for name in names if found.has(name, port)
+                ),
+            )
+            for port, listener in sorted(status.routing.extra_ports.items())
+        ),
     )
 
 
-def _backend(cache: Cache, meta: Object, revision: str, weight: int) -> Backend:
-    service = cache.get("Service", meta["namespace"], naming.object_name(meta["name"], revision)) or {}
-    slices = (
-        part
-        for part in cache.children(meta["namespace"], meta["name"], "EndpointSlice")
-        if part["metadata"]["labels"].get(naming.REVISION) == revision
-    )
-    return Backend(
-        revision=revision,
-        weight=weight,
-        cluster_ip=(service.get("spec") or {}).get("clusterIP", ""),
-        service_port=SERVICE_PORT,
-        endpoints=tuple(_endpoints(slices)),
-    )
+def _trial(status: ModelDeploymentStatus) -> Trial | None:
+    candidate = status.candidate
+    if candidate is None:
+        return None
+    preview = candidate.preview or PreviewRoute()
+    header = (preview.header, preview.value) if preview.header and preview.value else None
+    return Trial(candidate.revision, candidate.mirror, header, preview.hostname)
 
 
-def _endpoints(slices: Iterable[Object]) -> Iterable[Endpoint]:
+class _Pods:
+    """Where the revisions of an object answer.
+
+    Args:
+        cache: What was last seen.
+        meta: The object's metadata.
+        incumbent: The user's own Service that answers as `incumbent`.
+    """
+
+    def __init__(self, cache: Cache, meta: Object, incumbent: Incumbent | None) -> None:
+        self._cache = cache
+        self._namespace, self._name = meta["namespace"], meta["name"]
+        self._incumbent = incumbent
+        records = cache.children(self._namespace, self._name, "ControllerRevision")
+        read = (read_controller_revision(record) for record in records)
+        self._servers = {revision.name: revision.content["server"] for revision in read if revision}
+
+    def has(self, revision: str, port: str) -> bool:
+        """Whether a revision has this extra port."""
+        return bool(self._port(revision, port))
+
+    def backend(self, revision: str, weight: int, port: str = "") -> Backend:
+        """A revision at its own port, or at an extra one."""
+        if revision == INCUMBENT and self._incumbent:
+            host = f"{self._incumbent.service}.{self._namespace}.svc"
+            return Backend(revision, weight, "", self._incumbent.port, hostname=host)
+        name = naming.object_name(self._name, revision)
+        service = self._cache.get("Service", self._namespace, name) or {}
+        stated = self._port(revision, port) if port else self._servers.get(revision) or {}
+        return Backend(
+            revision=revision,
+            weight=weight,
+            cluster_ip=(service.get("spec") or {}).get("clusterIP", ""),
+            service_port=stated["port"] if port else SERVICE_PORT,
+            endpoints=tuple(_endpoints(self._slices(revision), port or "http")),
+            http2=stated.get("protocol") == Protocol.HTTP2,
+        )
+
+    def _port(self, revision: str, port: str) -> Object:
+        stated = (self._servers.get(revision) or {}).get("extraPorts") or ()
+        return next((one for one in stated if one["name"] == port), {})
+
+    def _slices(self, revision: str) -> Iterable[Object]:
+        for part in self._cache.children(self._namespace, self._name, "EndpointSlice"):
+            if part["metadata"]["labels"].get(naming.REVISION) == revision:
+                yield part
+
+
+def _endpoints(slices: Iterable[Object], name: str) -> Iterable[Endpoint]:
     for part in slices:
-        port = next((one["port"] for one in part.get("ports") or [] if one.get("port")), None)
+        ports = part.get("ports") or []
+        port = next((one["port"] for one in ports if one.get("name") == name and one.get("port")), None)
         if port is None:
             continue
         for endpoint in part.get("endpoints") or []:

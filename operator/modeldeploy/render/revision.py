@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modeldeploy.api.v1alpha1.server import Server
+from modeldeploy.api.v1alpha1.server import Protocol, Server
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner, child
@@ -52,7 +52,7 @@ def objects(
     autoscaled = is_autoscaled(server.replicas) and handed_over and size > 0
     parts = [
         deployment(owner, revision, server, None if autoscaled else size),
-        _service(owner, revision),
+        _service(owner, revision, server),
         _budget(owner, revision),
     ]
     if autoscaled:
@@ -60,13 +60,17 @@ def objects(
     return tuple(parts)
 
 
-def _service(owner: Owner, revision: Revision) -> Object:
+def _service(owner: Owner, revision: Revision, server: Server) -> Object:
+    first = _service_port("http", 80, server.protocol)
+    extra = [_service_port(port.name, port.port, port.protocol) for port in server.extra_ports or ()]
     return child("v1", "Service", owner, revision) | {
-        "spec": {
-            "selector": selector(owner.name, revision.name),
-            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
-        }
+        "spec": {"selector": selector(owner.name, revision.name), "ports": [first, *extra]}
     }
+
+
+def _service_port(name: str, number: int, protocol: Protocol | None) -> Object:
+    spoken = {"appProtocol": "kubernetes.io/h2c"} if protocol is Protocol.HTTP2 else {}
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP", **spoken}
 
 
 def _budget(owner: Owner, revision: Revision) -> Object:

@@ -96,7 +96,13 @@ def _container(server: Server) -> Object:
     container: Object = {
         "name": naming.CONTAINER,
         "image": server.image,
-        "ports": [{"name": "http", "containerPort": port(server), "protocol": "TCP"}],
+        "ports": [
+            {"name": name, "containerPort": number, "protocol": "TCP"}
+            for name, number in (
+                ("http", port(server)),
+                *((p.name, p.port) for p in server.extra_ports or ()),
+            )
+        ],
         "startupProbe": _probe(ready)
         | {
             "periodSeconds": STARTUP_PERIOD,

@@ -15,6 +15,7 @@ from typing import Any
 from modeldeploy.adapters.xds import Nack, Tls, XdsServer
 from modeldeploy.render.traffic import bootstrap
 from modeldeploy.render.traffic.model import REVISION_HEADER, Backend, Endpoint, RoutedModel
+from modeldeploy.render.traffic.router import CONFIG_DIR
 
 ENVOY = resources.files("envoy") / "_bin" / "envoy"
 NAMESPACE = "voice-search"
@@ -132,7 +133,7 @@ class Router:
         if not (self.folder / "token").exists():
             (self.folder / "token").write_text(NAMESPACE)
         for name, text in bootstrap.files("127.0.0.1", self.xds_port, self.ca_pem).items():
-            moved = text.replace(bootstrap.CONFIG_DIR, str(self.folder))
+            moved = text.replace(CONFIG_DIR, str(self.folder))
             moved = moved.replace(bootstrap.TOKEN_DIR, str(self.folder))
             moved = moved.replace(f": {bootstrap.ADMIN_PORT}", f": {self.admin_port}")
             moved = moved.replace(f": {bootstrap.METRICS_PORT}", f": {self.metrics_port}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from modeldeploy.render.traffic.envoy import ADS, TYPE, socket
-from modeldeploy.render.traffic.router import CONFIG_DIR
+from modeldeploy.render.traffic.router import CONFIG_DIR, secret_file
 
 ADMIN_PORT = 9901
 METRICS_PORT = 9902
@@ -109,7 +109,7 @@ def token_secret() -> dict[str, Any]:
 
 
 def certificate(secret: str) -> dict[str, Any]:
-    """Where Envoy reads a certificate for clients, in the same form. The kubelet renews it in the same way."""
+    """Where Envoy reads a certificate for clients; form and renewal are those of the token."""
     place = f"{TLS_DIR}/{secret}"
     files = {
         "certificate_chain": {"filename": f"{place}/tls.crt"},

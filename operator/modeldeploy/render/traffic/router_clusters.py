@@ -10,12 +10,12 @@ ANSWERS = "HIGH"
 has connections and limits of its own in every cluster, so copies can't take anything away from answers."""
 
 BODY_BYTES = 8 * 1024 * 1024
-"""What a router keeps of a request's body at most, so that it can be sent again, or waits as a copy in front of
-a candidate that reads slowly. It bounds the memory of a request."""
+"""What a router keeps of a request's body at most: to send it again, or for a candidate that reads its copy
+slowly. It bounds the memory of a request."""
 
 _UNLIMITED = 1_000_000
 _COPIES = 1024
-"""Copies that a candidate may be busy with at a time, for each router pod; more are thrown away, as errors."""
+"""Copies that a candidate may be busy with at a time, for each router pod. More than that are errors."""
 _OVERPROVISIONING_PERCENT = 1_000_000
 _LARGEST_SHARE_EJECTED = 34
 

@@ -119,9 +119,7 @@ def _copied(model: RoutedModel, trial: Trial, split: list[Route]) -> list[Route]
         {**route, "match": {**route["match"], "headers": [*route["match"].get("headers", ()), long]}}
         for route in split
     ]
-    copied = [
-        {**route, "route": {**route["route"], "request_mirror_policies": [copies]}} for route in split
-    ]
+    copied = [{**route, "route": {**route["route"], "request_mirror_policies": [copies]}} for route in split]
     return [*uncopied, *copied]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from modeldeploy.render.meta import Owner
 from modeldeploy.render.traffic import bootstrap
-from modeldeploy.render.traffic.router import CONNECTION_SECONDS
+from modeldeploy.render.traffic.router import CONFIG_DIR, CONNECTION_SECONDS
 from modeldeploy.render.traffic.router_objects import RouterSettings, router, service
 
 pytestmark = pytest.mark.unit
@@ -110,7 +110,7 @@ def test_without_a_certificate_authority_the_stream_is_plain() -> None:
 
 def test_envoy_accepts_the_bootstrap(tmp_path: Path) -> None:
     for name, text in bootstrap.files("modeldeploy-xds.modeldeploy.svc", 18000, None).items():
-        (tmp_path / name).write_text(text.replace(bootstrap.CONFIG_DIR, str(tmp_path)))
+        (tmp_path / name).write_text(text.replace(CONFIG_DIR, str(tmp_path)))
     node = ["--service-node", "voice/router-0", "--service-cluster", "modeldeploy-router"]
     envoy = resources.files("envoy") / "_bin" / "envoy"
 
