@@ -81,9 +81,9 @@ def limits(traffic: Traffic, split: Split, features: Features, class_name: str) 
     """What of the decided traffic the gateways can't do."""
     found = []
     if split.mirror and not features.can_mirror(split.mirror):
-        can = "copy all requests or none" if features.mirror else "not copy requests"
+        can = "can copy all requests or none" if features.mirror else "cannot copy requests"
         mend = "set shadow.percent: 100" if features.mirror else "remove the shadow step"
-        message = f"GatewayClass {class_name} can {can}, so the candidate gets none; {mend}, or take another"
+        message = f"GatewayClass {class_name} {can}, so the candidate gets none; {mend}, or take another"
         found.append(Finding("MirrorNotSupported", f"{message} class or provider"))
     if traffic.timeout and not features.timeout:
         message = f"GatewayClass {class_name} does not say that it can bound the time of an answer"
