@@ -19,6 +19,7 @@ from modeldeploy.core.judgement.queries import (
     Number,
     Query,
     QueryFailed,
+    counts_itself,
     custom_query,
     family_query,
 )
@@ -61,8 +62,9 @@ def advance(
     scene = _Scene(roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now)
     pods: dict[str, Mapping[str, Pod]] = {}
     grown: dict[Family, Increments] = {}
+    served = counts_itself(spec)
     for family in _families(spec):
-        answer = answers.get(family_query(family))
+        answer = answers.get(family_query(family, served=served))
         rows = answer.rows if isinstance(answer, Counters) else ()
         pods[family], grown[family] = difference(evidence.pods.get(family, {}), rows, now)
     metrics = {}
@@ -76,7 +78,7 @@ def advance(
             mine = {revision: answers.get(query) for revision, query in own if query is not None}
             metrics[metric.name] = _numbers(judged, mine, scene)
         else:
-            judged = _answered(judged, answers.get(family_query(planned.family)))
+            judged = _answered(judged, answers.get(family_query(planned.family, served=served)))
             metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
     return replace(
         evidence,

@@ -7,7 +7,7 @@ the router's statistics, the router's, which stands in the namespace of the mode
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.traffic import Provider
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.promql import QueryError, confine, substitute
 
@@ -32,10 +33,27 @@ class Family(StrEnum):
 
 
 class Source(NamedTuple):
-    """Where a family's counters come from: names of metrics, and the label that tells its parts apart."""
+    """Where a family's counters come from.
+
+    Attributes:
+        names: Of metrics.
+        part: The label that tells the parts apart.
+        read: How a value of that label becomes the part that counts are kept under.
+    """
 
     names: tuple[str, ...]
     part: str
+    read: Callable[[str], str] = str
+
+
+def _class(code: str) -> str:
+    """The class of an HTTP status: `5` for 503."""
+    return code[:1]
+
+
+def _milliseconds(edge: str) -> str:
+    """A bucket's edge in seconds, in milliseconds as the router's are."""
+    return f"{float(edge) * 1000:.12g}"
 
 
 SOURCES = {
@@ -48,6 +66,11 @@ SOURCES = {
     Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), "__name__"),
     Family.BRIGHTNESS: Source(("model_input_brightness_sum", "model_input_brightness_count"), "__name__"),
 }
+SERVED = {
+    Family.REQUESTS: Source(("model_requests_total",), "code", _class),
+    Family.LATENCY: Source(("model_request_duration_seconds_bucket",), "le", _milliseconds),
+}
+"""Where there is no router of ours: the same from the model's own server."""
 PRESET_FAMILY = {
     Preset.LATENCY_P50: Family.LATENCY,
     Preset.LATENCY_P95: Family.LATENCY,
@@ -67,10 +90,19 @@ class Query:
     Attributes:
         expression: What is asked.
         family: The counters it yields, for every object of the cluster; None for a user's own query.
+        served: The counters are those of the models' own servers, where no router of ours counts.
     """
 
     expression: str
     family: Family | None = None
+    served: bool = False
+
+    @property
+    def source(self) -> Source:
+        """Where a family's counters come from; `ValueError` for a user's own query."""
+        if self.family is None:
+            raise ValueError("a user's own query has no source")
+        return (SERVED if self.served else SOURCES)[self.family]
 
 
 class Row(NamedTuple):
@@ -126,10 +158,11 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
 
     A query of the user's that can't be asked is left out here; `problems` says why.
     """
-    found = {family_query(Family.REQUESTS): None}
+    served = counts_itself(spec)
+    found = {family_query(Family.REQUESTS, served=served): None}
     for metric in spec.monitoring.metrics:
         if metric.preset is not None:
-            found[family_query(PRESET_FAMILY[metric.preset])] = None
+            found[family_query(PRESET_FAMILY[metric.preset], served=served)] = None
         for revision in roles.revisions:
             query = custom_query(metric, namespace, name, revision)
             if query is not None:
@@ -137,18 +170,30 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
     return tuple(found)
 
 
+def counts_itself(spec: ModelDeploymentSpec) -> bool:
+    """Whether the model's own server counts requests and times them: no router of ours does."""
+    return spec.traffic.provider is not Provider.ROUTER
+
+
 @lru_cache(maxsize=1024)
-def family_query(family: Family, matchers: str = "") -> Query:
-    """The question for a family's counters, narrowed by further matchers if any are given."""
-    source = SOURCES[family]
-    return Query(_expression(source.names, (source.part,), matchers), family)
+def family_query(family: Family, matchers: str = "", *, served: bool = False) -> Query:
+    """The question for a family's counters, narrowed by further matchers if any are given.
+
+    Args:
+        family: What is asked for.
+        matchers: Further ones, each with a comma before it.
+        served: Ask for the counts of the models' servers where the router's are usual.
+    """
+    served = served and family in SERVED
+    source = (SERVED if served else SOURCES)[family]
+    return Query(_expression(source.names, (source.part,), matchers), family, served)
 
 
 def together(asked: Sequence[Query]) -> str:
     """One expression for several families' questions: an evaluation in one go, and one answer."""
     if len(asked) == 1:
         return asked[0].expression
-    sources = [SOURCES[query.family] for query in asked if query.family is not None]
+    sources = [query.source for query in asked if query.family is not None]
     names = [name for source in sources for name in source.names]
     return _expression(names, dict.fromkeys(("__name__", *(source.part for source in sources))))
 
@@ -158,7 +203,7 @@ def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any
     if len(asked) == 1:
         return {asked[0]: list(result)}
     found: dict[Query, list[Any]] = {query: [] for query in asked}
-    owner = {name: query for query in asked if query.family for name in SOURCES[query.family].names}
+    owner = {name: query for query in asked if query.family for name in query.source.names}
     for item in result:
         found[owner[item["metric"]["__name__"]]].append(item)
     return found
@@ -176,7 +221,8 @@ def narrowed(query: Query, namespace: str, name: str) -> Query:
     """The question, asked for one object alone: for ranges, whose answer would be large for a cluster."""
     if query.family is None:
         return query
-    return family_query(query.family, f',namespace="{namespace}",modeldeploy_name="{name}"')
+    matchers = f',namespace="{namespace}",modeldeploy_name="{name}"'
+    return family_query(query.family, matchers, served=query.served)
 
 
 def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Query | None:
@@ -197,22 +243,21 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
         query: A question with a family.
         vector: Prometheus' instant vector: items of `metric` (labels) and `value` ([time, text]).
     """
-    if query.family is None:
-        raise ValueError("only a family's answer is shared out")
-    part = SOURCES[query.family].part
-    found: dict[tuple[str, str], list[Row]] = {}
+    source = query.source
+    found: dict[tuple[str, str], dict[tuple[str, str, str], float]] = {}
     for item in vector:
         labels, value = item["metric"], float(item["value"][1])
         if math.isfinite(value):
             # Interned: every object keeps its last rows, and the texts are the same again and again.
-            revision, pod, kind = (
-                intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod", part)
-            )
-            row = Row(revision, pod, kind, value)
-            found.setdefault((labels.get("namespace", ""), labels.get("modeldeploy_name", "")), []).append(
-                row
-            )
-    return {owner: Counters(tuple(rows)) for owner, rows in found.items()}
+            revision, pod = (intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod"))
+            kind = intern(source.read(labels.get(source.part, "")))
+            owner = labels.get("namespace", ""), labels.get("modeldeploy_name", "")
+            counts = found.setdefault(owner, {})
+            counts[revision, pod, kind] = counts.get((revision, pod, kind), 0.0) + value
+    return {
+        owner: Counters(tuple(Row(*place, count) for place, count in counts.items()))
+        for owner, counts in found.items()
+    }
 
 
 def single(result: Sequence[Any]) -> Answer:

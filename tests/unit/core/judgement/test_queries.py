@@ -1,7 +1,10 @@
 """What is asked, and how an answer is shared out."""
 
+import math
+
 import pytest
 
+from modeldeploy.api.v1alpha1.traffic import Provider, Traffic
 from modeldeploy.core import judgement
 from modeldeploy.core.judgement import (
     Counters,
@@ -127,3 +130,32 @@ def test_an_answer_is_shared_out_by_namespace_and_name() -> None:
 )
 def test_a_users_query_yields_one_finite_number_or_none(result: list[object], answer: object) -> None:
     assert single(result) == answer
+
+
+def test_without_a_router_the_models_own_server_counts() -> None:
+    spec = make_spec(*SEVEN).model_copy(update={"traffic": Traffic(provider=Provider.TRAEFIK)})
+    asked = {query.family: query for query in judgement.queries(spec, "shop", "digits", ROLES)}
+    requests = asked[Family.REQUESTS]
+    assert "model_requests_total" in requests.expression
+    assert "envoy" not in requests.expression
+    labels = {
+        "namespace": "shop",
+        "modeldeploy_name": "digits",
+        "modeldeploy_revision": "a",
+        "pod": "p",
+    }
+    answers = {"200": 7, "404": 1, "500": 2, "503": 3}
+    vector = [
+        {"metric": {**labels, "code": code}, "value": [0, str(count)]} for code, count in answers.items()
+    ]
+    shared = share_out(requests, vector)["shop", "digits"]
+    assert {row.part: row.value for row in shared.rows} == {"2": 7, "4": 1, "5": 5}
+
+
+def test_a_server_s_seconds_are_milliseconds_like_the_router_s() -> None:
+    latency = family_query(Family.LATENCY, served=True)
+    labels = {"namespace": "shop", "modeldeploy_name": "digits", "modeldeploy_revision": "a", "pod": "p"}
+    edges = ("0.0025", "0.3", "+Inf")
+    vector = [{"metric": {**labels, "le": edge}, "value": [0, "1"]} for edge in edges]
+    rows = share_out(latency, vector)["shop", "digits"].rows
+    assert sorted(float(row.part) for row in rows) == [2.5, 300.0, math.inf]
