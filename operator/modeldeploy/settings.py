@@ -29,7 +29,9 @@ class Settings:
         prometheus_url: Where metrics are asked for, unless an object says otherwise; empty for nowhere.
         prometheus_allowed_urls: Further Prometheus URLs that an object may name.
         router_image: The image of the embedded router.
-        router_replicas: Router pods in a namespace.
+        router_replicas: Router pods in a namespace, unless they are scaled by load.
+        router_autoscaling: Bounds of their number (least, most) and the CPU use in percent of the request
+            that is aimed at; None for a fixed number.
         xds_address: `host:port` at which routers reach the operator; empty where there is none.
         xds_port: TCP port of the configuration server.
         health_port: TCP port of `/livez` and `/readyz`.
@@ -51,6 +53,7 @@ class Settings:
     prometheus_allowed_urls: tuple[str, ...] = ()
     router_image: str = ""
     router_replicas: int = 2
+    router_autoscaling: tuple[int, int, int] | None = None
     xds_address: str = ""
     xds_port: int = 18000
     health_port: int = 8081
@@ -88,6 +91,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         prometheus_allowed_urls=read.urls("PROMETHEUS_ALLOWED_URLS"),
         router_image=read.text("ROUTER_IMAGE", Settings.router_image),
         router_replicas=read.whole("ROUTER_REPLICAS", Settings.router_replicas, 1, 100),
+        router_autoscaling=_autoscaling(read),
         xds_address=read.address("XDS_ADDRESS"),
         xds_port=read.whole("XDS_PORT", Settings.xds_port, *_PORTS),
         health_port=read.whole("HEALTH_PORT", Settings.health_port, *_PORTS),
@@ -101,6 +105,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         write_burst=read.whole("WRITE_BURST", Settings.write_burst, 1, 10_000),
         log_level=read.choice("LOG_LEVEL", Settings.log_level, _LEVELS),
     )
+
+
+def _autoscaling(read: "_Reader") -> tuple[int, int, int] | None:
+    if not read.text("ROUTER_MAX_REPLICAS"):
+        return None
+    least = read.whole("ROUTER_MIN_REPLICAS", 2, 1, 100)
+    most = read.whole("ROUTER_MAX_REPLICAS", least, least, 100)
+    return least, most, read.whole("ROUTER_TARGET_CPU", 60, 1, 100)
 
 
 def _own_namespace() -> str:

@@ -34,6 +34,14 @@ def test_what_the_chart_sets_is_read() -> None:
     assert settings.log_level == "DEBUG"
 
 
+def test_routers_are_scaled_by_load_where_a_most_is_given() -> None:
+    assert load({"MODELDEPLOY_ROUTER_MIN_REPLICAS": "3"}).router_autoscaling is None
+    assert load({"MODELDEPLOY_ROUTER_MAX_REPLICAS": "6"}).router_autoscaling == (2, 6, 60)
+    bounds = {"MODELDEPLOY_ROUTER_MIN_REPLICAS": "5", "MODELDEPLOY_ROUTER_MAX_REPLICAS": "4"}
+    with pytest.raises(SettingError, match="a number from 5 to 100"):
+        load(bounds)
+
+
 def test_an_empty_value_counts_as_absent() -> None:
     settings = load(
         {"MODELDEPLOY_XDS_PORT": "", "MODELDEPLOY_WATCH_NAMESPACES": " ", "MODELDEPLOY_LEASE_NAME": ""}

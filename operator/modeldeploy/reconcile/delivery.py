@@ -28,6 +28,8 @@ Object = Mapping[str, Any]
 
 SOON = timedelta(milliseconds=50)
 """Until the routers are asked again what they serve."""
+CERTIFICATE_PAUSE = timedelta(seconds=5)
+"""Until they are asked again for a certificate that lacks."""
 
 
 class Delivery:
@@ -98,7 +100,17 @@ class Delivery:
         )
         if learnt.changed:
             return self._clock.now()
-        return self._clock.now() + SOON if learnt.behind else None
+        if learnt.behind:
+            return self._clock.now() + SOON
+        return await self._certified(of, spec, status.routing.port, memory)
+
+    async def _certified(
+        self, of: Owner, spec: ModelDeploymentSpec, port: int, memory: Memory
+    ) -> datetime | None:
+        """Learn whether clients find a certificate, if they should; nothing tells when a Secret changes."""
+        secret = spec.traffic.tls.secret_name if spec.traffic.tls else None
+        memory.uncertified = await self._probe.certificate(of.namespace, port, secret) if secret else None
+        return self._clock.now() + CERTIFICATE_PAUSE if memory.uncertified else None
 
     async def _write(
         self,

@@ -118,7 +118,10 @@ class DeploymentReconciler:
         if request.spec and not request.spec.suspend:
             due.append(await self._delivery.carry_out(of, request.spec, known, decision, memory))
         if request.spec:
+            known_of = memory.uncertified
             due.append(await self._delivery.follow(of, request.spec, decision.status, memory))
+            if memory.uncertified and memory.uncertified != known_of:
+                self._recorder.record(obj, "Warning", "CertificateMissing", memory.uncertified)
         return min((at for at in due if at), default=None)
 
     def _snapshot(

@@ -50,6 +50,7 @@ class Memory:
         provider: Of a provider that isn't the Router.
         incumbency: Of what answers today and isn't ours.
         serving: By UID of a router pod: the traffic generation that it was last seen to serve.
+        uncertified: Why clients find no certificate at the routers.
     """
 
     refused: dict[str, Refusal] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Memory:
     conflict: str | None = None
     settled: dict[tuple[str, str], str] = field(default_factory=dict)
     serving: dict[str, int] = field(default_factory=dict)
+    uncertified: str | None = None
     provider: ProviderMemory = field(default_factory=ProviderMemory)
     incumbency: Incumbency = field(default_factory=Incumbency)
 

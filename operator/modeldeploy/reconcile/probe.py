@@ -1,6 +1,7 @@
 """Asking routers what they really serve."""
 
 import asyncio
+import ssl
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ import aiohttp
 
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.reconcile.observe import ready_routers
+from modeldeploy.render.traffic import placeholder
 from modeldeploy.render.traffic.model import GENERATION_HOST
+from modeldeploy.render.traffic.router_objects import NAME as ROUTER
 
 ANSWER_SECONDS = 1.0
 
@@ -66,6 +69,27 @@ class RouterProbe:
             changed=before != serving, behind=any(serving.get(uid, -1) < generation for uid in pods)
         )
 
+    async def certificate(self, namespace: str, port: int, secret: str) -> str | None:
+        """Why clients can't trust the listener's certificate yet, in a sentence with the mend; or None.
+
+        Asked of every ready router, as a client would. Only what a missing or a broken Secret leads to is
+        told: whether a certificate is anybody's, and not expired, is for clients to say.
+        """
+        pods = ready_routers(self._cache, namespace)
+        shown = await asyncio.gather(*(_shown(pod["status"].get("podIP"), port) for pod in pods))
+        if placeholder.der() in shown:
+            return (
+                f"spec.traffic.tls: the routers find no certificate in Secret {secret} in namespace "
+                f"{namespace}; create it, of type kubernetes.io/tls"
+            )
+        if None in shown:
+            return (
+                f"spec.traffic.tls: routers can't use what is in Secret {secret}, or have not read it yet; "
+                f"tls.crt and tls.key must be a certificate and its key in PEM. Routers that began with a "
+                f"broken one look again after kubectl rollout restart deployment {ROUTER}"
+            )
+        return None
+
     async def _one(self, address: str | None, port: int) -> int | None:
         if not address:
             return None
@@ -79,3 +103,19 @@ class RouterProbe:
                 return int(await response.text()) if response.ok else None
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
+
+
+async def _shown(address: str | None, port: int) -> bytes | None:
+    """The certificate that a router shows; None if it shows none."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            _, writer = await asyncio.open_connection(address, port, ssl=context)
+    except (OSError, TimeoutError):
+        return None
+    try:
+        found: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    finally:
+        writer.close()
+    return found

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -124,6 +124,7 @@ class Router:
     folder: Path
     xds_port: int
     ca_pem: str | None = None
+    tls_secrets: Mapping[str, Path] = field(default_factory=dict)
     metrics_port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -132,9 +133,12 @@ class Router:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "token").exists():
             (self.folder / "token").write_text(NAMESPACE)
-        for name, text in bootstrap.files("127.0.0.1", self.xds_port, self.ca_pem).items():
+        files = bootstrap.files("127.0.0.1", self.xds_port, self.ca_pem, self.tls_secrets)
+        for name, text in files.items():
             moved = text.replace(CONFIG_DIR, str(self.folder))
             moved = moved.replace(bootstrap.TOKEN_DIR, str(self.folder))
+            for secret, mounted in self.tls_secrets.items():
+                moved = moved.replace(f"{bootstrap.TLS_DIR}/{secret}", str(mounted))
             moved = moved.replace(f": {bootstrap.ADMIN_PORT}", f": {self.admin_port}")
             moved = moved.replace(f": {bootstrap.METRICS_PORT}", f": {self.metrics_port}")
             (self.folder / name).write_text(moved)
@@ -307,8 +311,11 @@ class Plane:
     port: int = field(default_factory=free_port)
     name: str = "recogniser"
 
+    def made(self, generation: int, *backends: Backend, **more: Any) -> RoutedModel:
+        return model(self.port, generation, *backends, name=self.name, **more)
+
     def publish(self, generation: int, *backends: Backend, **more: Any) -> None:
-        self.server.publish(NAMESPACE, [model(self.port, generation, *backends, name=self.name, **more)])
+        self.server.publish(NAMESPACE, [self.made(generation, *backends, **more)])
 
     async def serving(self, generation: int, *backends: Backend, **more: Any) -> None:
         """Publish, and wait until the router says that it serves it."""
@@ -322,10 +329,12 @@ class Plane:
 
 
 @contextlib.asynccontextmanager
-async def plane(folder: Path, tls: Tls | None = None) -> AsyncIterator[Plane]:
+async def plane(
+    folder: Path, tls: Tls | None = None, tls_secrets: Mapping[str, Path] | None = None
+) -> AsyncIterator[Plane]:
     server, port = await start_server(tls=tls)
     ca_pem = tls.certificate.read_text() if tls else None
-    running = Plane(server, Router(folder / "router", port, ca_pem))
+    running = Plane(server, Router(folder / "router", port, ca_pem, tls_secrets or {}))
     running.router.start()
     try:
         yield running

@@ -205,9 +205,7 @@ async def test_a_client_stays_and_only_stables_clients_move(routed: Plane) -> No
     assert {after for before, after in zip(second, third, strict=True) if before == "z"} == {"z"}
 
 
-async def test_every_router_places_a_client_alike_also_after_a_restart(
-    routed: Plane, tmp_path: Path
-) -> None:
+async def test_every_router_places_a_client_alike_also_after_a_restart(routed: Plane, tmp_path: Path) -> None:
     pods = [await Pod().start(), await Pod().start()]
     backends = backend("stable", 50, pods[0]), backend("candidate", 50, pods[1])
     await routed.serving(1, *backends, trial=Trial("candidate"), sticky=True)

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from modeldeploy.render.traffic import placeholder
 from modeldeploy.render.traffic.envoy import ADS, TYPE, socket
 from modeldeploy.render.traffic.router import CONFIG_DIR, secret_file
 
 ADMIN_PORT = 9901
 METRICS_PORT = 9902
 TLS_DIR = "/etc/modeldeploy-tls"
-"""Where a router pod has the certificates for clients, by name of their Secrets."""
+"""Where a router pod has the certificates for clients, each in a folder named after its Secret."""
 TOKEN_DIR = "/var/run/secrets/modeldeploy-xds"  # noqa: S105
 XDS_SERVER_NAME = "modeldeploy-xds"
 """DNS name that the operator's certificate must carry, whatever Service and namespace it is reached by."""
@@ -51,10 +52,12 @@ def files(
         ca_pem: Certificate authority that signed the operator's certificate; None for plaintext.
         tls_secrets: Names of the Secrets with certificates for clients.
     """
+    secrets = sorted(set(tls_secrets))
     return {
         "bootstrap.json": _json(bootstrap(xds_host, xds_port, ca_pem)),
         "token.json": _json(token_secret()),
-        **{secret_file(name): _json(certificate(name)) for name in tls_secrets},
+        **{secret_file(name): _json(certificate(name)) for name in secrets},
+        **(placeholder.files() if secrets else {}),
     }
 
 
@@ -114,7 +117,7 @@ def certificate(secret: str) -> dict[str, Any]:
     files = {
         "certificate_chain": {"filename": f"{place}/tls.crt"},
         "private_key": {"filename": f"{place}/tls.key"},
-        "watched_directory": {"path": TLS_DIR},
+        "watched_directory": {"path": place},
     }
     found = {
         "@type": TYPE + "envoy.extensions.transport_sockets.tls.v3.Secret",

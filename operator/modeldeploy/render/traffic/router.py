@@ -110,7 +110,7 @@ def _encrypted(model: RoutedModel, plain: dict[str, Any]) -> dict[str, Any]:
         "sds_config": {
             "path_config_source": {"path": f"{CONFIG_DIR}/{secret_file(model.tls_secret)}"},
             "resource_api_version": "V3",
-            # Without the Secret the listener is there all the same, and its handshakes fail.
+            # With a broken Secret the listener is there all the same, and its handshakes fail.
             "initial_fetch_timeout": "1s",
         },
     }

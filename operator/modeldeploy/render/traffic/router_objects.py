@@ -11,7 +11,7 @@ from typing import Any
 
 from modeldeploy.core import naming
 from modeldeploy.render.meta import Owner, child
-from modeldeploy.render.traffic import bootstrap
+from modeldeploy.render.traffic import bootstrap, placeholder
 from modeldeploy.render.traffic.router import CONFIG_DIR, CONNECTION_SECONDS
 
 NAME = "modeldeploy-router"
@@ -226,19 +226,24 @@ def _pod(config: str, settings: RouterSettings, secrets: Sequence[str]) -> dict[
         "volumes": [
             {"name": "config", "configMap": {"name": config}},
             {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
-            *(
-                [{"name": "tls", "projected": {"sources": [_secret(name) for name in secrets]}}]
-                if secrets
-                else []
-            ),
+            *(_certificate(name, config) for name in secrets),
         ],
     }
 
 
-def _secret(name: str) -> dict[str, Any]:
-    # A Secret that isn't there must not keep the pod, which other models need too, from starting.
-    items = [{"key": key, "path": f"{name}/{key}"} for key in ("tls.crt", "tls.key")]
-    return {"secret": {"name": name, "items": items, "optional": True}}
+def _certificate(secret: str, config: str) -> dict[str, Any]:
+    # A Secret that isn't there must not keep the pod, which other models need too, from starting. What comes
+    # later in a projected volume has the last word.
+    names = [{"key": name, "path": name} for name in placeholder.files()]
+    sources = [
+        {"configMap": {"name": config, "items": names}},
+        {"secret": {"name": secret, "optional": True}},
+    ]
+    return {"name": _volume(secret), "projected": {"sources": sources}}
+
+
+def _volume(secret: str) -> str:
+    return f"tls-{naming.digest(secret)}"
 
 
 def _container(settings: RouterSettings, secrets: Sequence[str]) -> dict[str, Any]:
@@ -269,7 +274,10 @@ def _container(settings: RouterSettings, secrets: Sequence[str]) -> dict[str, An
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_DIR, "readOnly": True},
             {"name": "token", "mountPath": bootstrap.TOKEN_DIR, "readOnly": True},
-            *([{"name": "tls", "mountPath": bootstrap.TLS_DIR, "readOnly": True}] if secrets else []),
+            *(
+                {"name": _volume(name), "mountPath": f"{bootstrap.TLS_DIR}/{name}", "readOnly": True}
+                for name in secrets
+            ),
         ],
     }
 
