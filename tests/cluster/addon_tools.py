@@ -9,6 +9,7 @@ from cluster.shell import run
 from cluster.tools import environment, go, installed
 
 ENVOY_GATEWAY = "v1.9.1"
+TRAEFIK = "v3.6.7"
 TRAEFIK_MODULE = Path(__file__).parent / "traefik"
 TRAEFIK_PACKAGE = "github.com/traefik/traefik/v3/cmd/traefik"
 CRD_FILE = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
@@ -21,8 +22,7 @@ def envoy_gateway() -> Path:
 
 def envoy_gateway_charts() -> Path:
     """The folder of its charts."""
-    module = run([go(), "mod", "download", "-json", f"github.com/envoyproxy/gateway@{ENVOY_GATEWAY}"])
-    return Path(json.loads(module)["Dir"]) / "charts"
+    return module(f"github.com/envoyproxy/gateway@{ENVOY_GATEWAY}") / "charts"
 
 
 def traefik() -> Path:
@@ -40,14 +40,9 @@ def traefik() -> Path:
 
 def traefik_file(path: str) -> Path:
     """A file of Traefik's module."""
-    return _module("github.com/traefik/traefik/v3") / path
+    return module(f"github.com/traefik/traefik/v3@{TRAEFIK}") / path
 
 
-def gateway_api_file(path: str) -> Path:
-    """A file of the Gateway API's module, at the version that Traefik was made for."""
-    return _module("sigs.k8s.io/gateway-api") / path
-
-
-def _module(name: str) -> Path:
-    listed = run([go(), "list", "-m", "-json", name], cwd=TRAEFIK_MODULE, env=environment())
-    return Path(json.loads(listed)["Dir"])
+def module(name: str) -> Path:
+    """The folder of a published Go module, `<path>@<version>`."""
+    return Path(json.loads(run([go(), "mod", "download", "-json", name]))["Dir"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.addons import NAMESPACE
+from digits.load import Load
 from digits.load_stats import RevisionSeen
 from e2e.reach import Object, until
 from e2e.support import Place
@@ -128,5 +129,5 @@ def ingress_route(way: Way) -> Object:
     }
 
 
-def answered(load: HostLoad, version: str) -> RevisionSeen:
+def answered(load: Load, version: str) -> RevisionSeen:
     return load.snapshot().revisions.get(version) or RevisionSeen()

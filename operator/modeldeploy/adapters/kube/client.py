@@ -5,6 +5,7 @@ transport, authentication and TLS are used as they are. Every request has a time
 `modeldeploy.adapters.kube.errors`.
 """
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -147,13 +148,13 @@ class Kube:
         timeout = aiohttp.ClientTimeout(sock_connect=self._timeout, sock_read=_WATCH_SECONDS + self._timeout)
         try:
             response = await self._open("GET", resource.path(namespace), query, None, _JSON, timeout)
-            async for line in _lines(response.response.content):
-                change = json.loads(line)
-                if change["type"] == "ERROR":
-                    raise from_response(
-                        change["object"].get("code", 500), json.dumps(change["object"]).encode()
-                    )
-                yield change["type"], change["object"]
+            with contextlib.closing(response.response):
+                async for line in _lines(response.response.content):
+                    change = json.loads(line)
+                    if change["type"] == "ERROR":
+                        refusal = change["object"]
+                        raise from_response(refusal.get("code", 500), json.dumps(refusal).encode())
+                    yield change["type"], change["object"]
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
             raise Unavailable(f"watch {resource.kind}: {error}") from error
 
