@@ -5,11 +5,10 @@ import modeldeploy.adapters.kube.lean  # noqa: F401, I001 - must come before wha
 import asyncio
 import gc
 import logging
-import signal
 import sys
 
 from modeldeploy import settings
-from modeldeploy.process import run
+from modeldeploy.process import heed_signals, run
 
 
 def main() -> int:
@@ -28,8 +27,7 @@ def main() -> int:
 
 async def _run_until_signal(chosen: settings.Settings) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    heed_signals(stop)
     await run(chosen, stop)
 
 

@@ -6,6 +6,7 @@ Watches, the cache and the routers' configuration run on every replica; only act
 import asyncio
 import contextlib
 import logging
+import signal
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -38,7 +39,7 @@ from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.targets import Targets
 from modeldeploy.reconcile.wakes import Key, Wakes
-from modeldeploy.render.traffic.router_objects import Autoscaling, RouterSettings
+from modeldeploy.render.traffic.router_objects import RouterSettings
 from modeldeploy.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Process:
         kube.may_write = self._lease.is_leader
         self._health = HealthServer(self._alive, self._ready, self._metrics, Targets(self._cache).groups)
         self._started = False
+        self._unwatch = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set."""
@@ -119,15 +121,18 @@ class Process:
         await self._list_all()
         registry = kopf.OperatorRegistry()
         handlers.register(registry, self._wakes.feed)
-        await kopf.operator(
+        ours = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=registry,
             settings=handlers.settings(),
             standalone=True,
             identity=cast("Any", self._settings.identity),
             clusterwide=not self._settings.watch_namespaces,
             namespaces=self._settings.watch_namespaces,
-            stop_flag=stop,
+            stop_flag=self._unwatch,
         )
+        heed_signals(stop)  # the framework has taken them, and would stop watching while the rest still acts
+        await kopf.run_tasks(tasks, ignored=ours)
 
     async def _list_all(self) -> None:
         """Take complete lists; only then can anything be concluded from an absence, and the work begin."""
@@ -153,6 +158,7 @@ class Process:
         await self._lease.stop()
         await self._xds.stop(grace=1.0)
         await self._health.stop()
+        self._unwatch.set()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
 
@@ -208,6 +214,12 @@ class Process:
         return found
 
 
+def heed_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`; only in the main thread, where signals arrive."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
 def router_settings(settings: Settings) -> RouterSettings:
     """What the settings say about routers."""
     host, _, port = settings.xds_address.rpartition(":")
@@ -216,7 +228,6 @@ def router_settings(settings: Settings) -> RouterSettings:
         xds_host=host,
         xds_port=int(port or settings.xds_port),
         replicas=settings.router_replicas,
-        autoscaling=Autoscaling(*settings.router_autoscaling) if settings.router_autoscaling else None,
     )
 
 
