@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import idle, ready, rollback
+from bench import idle, ready, rollback, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import ClusterError, UnavailableError, ensure
@@ -25,8 +25,9 @@ READY = {"ready_overhead_s"}
 BREACH = {"breach_to_safe_s"}
 DECISION = {"decision_to_safe_ms", "decision_to_safe_p95_ms", "written_to_safe_ms"}
 FAILED = {"failed_requests"}
+WHOLE = {"promotion_pod_restarts", "api_writes_per_rollout"}
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | IDLE)
+NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | IDLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +70,8 @@ def _figures(place: Place, wanted: set[str]) -> Iterator[Figure]:
         yield from ready.measure(place)
     if wanted & (BREACH | DECISION):
         yield from _rollbacks(place, wanted)
+    if wanted & WHOLE:
+        yield from whole.measure(place)
     if wanted & IDLE:
         idle.fill(place)
         yield from idle.measure(place)
