@@ -39,7 +39,7 @@ from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.targets import Targets
 from modeldeploy.reconcile.wakes import Key, Wakes
-from modeldeploy.render.traffic.router_objects import RouterSettings
+from modeldeploy.render.traffic.router_objects import Autoscaling, RouterSettings
 from modeldeploy.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -228,6 +228,7 @@ def router_settings(settings: Settings) -> RouterSettings:
         xds_host=host,
         xds_port=int(port or settings.xds_port),
         replicas=settings.router_replicas,
+        autoscaling=Autoscaling(*settings.router_autoscaling) if settings.router_autoscaling else None,
     )
 
 
