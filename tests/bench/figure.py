@@ -2,14 +2,16 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
 class Figure:
     """A measured value; `baseline` and `bar` are None where there is none.
 
-    The bar is the most that the value may be, or with `at_least` the least.
+    The bar is the most that the value may be, or with `at_least` the least. Figures of one name are told
+    apart by their keys, such as the provider that was measured.
     """
 
     name: str
@@ -18,6 +20,7 @@ class Figure:
     bar: float | None = None
     baseline: float | None = None
     at_least: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -35,7 +38,9 @@ class Figure:
         }
         return json.dumps(
             {
-                **{key: rounded[key] for key in ("name", "value", "unit", "baseline")},
+                "name": self.name,
+                **self.keys,
+                **{key: rounded[key] for key in ("value", "unit", "baseline")},
                 "ratio": None if ratio is None else round(ratio, 4),
                 "bar": rounded["bar"],
                 "ok": self.ok,

@@ -35,3 +35,10 @@ def test_a_quantile_is_one_of_the_values() -> None:
     assert quantile(values, 0.95) == 19.0
     assert quantile(values, 0.5) == 10.0
     assert quantile([7.0], 0.95) == 7.0
+
+
+def test_figures_of_one_name_are_told_apart_by_their_keys() -> None:
+    line = json.loads(Figure("rollback_ms", 12.0, "ms", 20, keys={"provider": "Router"}).line())
+
+    assert list(line)[:3] == ["name", "provider", "value"]
+    assert line["provider"] == "Router"
