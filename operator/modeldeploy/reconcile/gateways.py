@@ -157,9 +157,11 @@ def taken_by_all(route: Object) -> Taken:
     """Whether a route that somebody else wrote was taken in by all that it is attached to."""
     parents = (route.get("status") or {}).get("parents") or ()
     throttled = any(parent.get("controllerName") == TRAEFIK for parent in parents)
-    for missing in filter(None.__ne__, (_missing(route, parent) for parent in parents)):
-        message = f"HTTPRoute {route['metadata']['name']} is not taken in: {missing}"
-        return Taken(done=False, finding=Finding("RouteNotAccepted", message) if missing else None)
+    for parent in parents:
+        missing = _missing(route, parent)
+        if missing is not None:
+            message = f"HTTPRoute {route['metadata']['name']} is not taken in: {missing}"
+            return Taken(done=False, finding=Finding("RouteNotAccepted", message) if missing else None)
     return Taken(done=bool(parents), throttled=throttled)
 
 
