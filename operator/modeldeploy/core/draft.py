@@ -75,14 +75,14 @@ class Draft:
         )
         return self.with_status(history=_bounded([entry, *self.status.history]))
 
-    def with_draining(self, revision: str, since: datetime) -> Self:
-        """The same with a revision that finishes its last answers.
+    def with_draining(self, revision: str) -> Self:
+        """The same with a revision that finishes its last answers, once routers send it no new requests.
 
         Of very many the one that has drained longest is no longer listed; it too ends only when routers
         follow.
         """
         others = [entry for entry in self.status.draining if entry.revision != revision]
-        listed = [*others, Draining(revision=revision, since=since)]
+        listed = [*others, Draining(revision=revision)]
         return self.with_status(draining=listed[-DRAINING_LIMIT:])
 
     def without_draining(self, revision: str) -> Self:

@@ -20,8 +20,8 @@ def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: st
     draft = draft.with_history(candidate, outcome, reason, message, now=snapshot.now)
     back = stable.model_copy(update={"weight": 100}) if stable else None
     ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None)
-    if candidate.weight or candidate.mirror or candidate.preview:
-        ended = ended.with_draining(candidate.revision, snapshot.now)
+    if candidate.step:  # it may have had more requests than it has now
+        ended = ended.with_draining(candidate.revision)
     where = f"at {candidate.weight}% of traffic" if candidate.weight else "before it got traffic"
     severity = Severity.WARNING if outcome is Outcome.ROLLED_BACK else Severity.NORMAL
     served = f"; all traffic to {stable.model_version}" if stable else ""
@@ -69,14 +69,13 @@ def retire_previous(draft: Draft, snapshot: Snapshot) -> Draft:
         return draft
     if previous.until > snapshot.now:
         return draft.with_due(previous.until)
-    left = draft.status.traffic_changed_at or snapshot.now
-    return draft.with_status(previous=None).with_draining(previous.revision, left)
+    return draft.with_status(previous=None).with_draining(previous.revision)
 
 
 def _keep_warm(draft: Draft, snapshot: Snapshot, replaced: Stable | None, by: Candidate) -> Draft:
     older = draft.status.previous
     if older and older.revision != INCUMBENT:
-        draft = draft.with_draining(older.revision, snapshot.now)
+        draft = draft.with_draining(older.revision)
     if replaced is None or snapshot.spec is None:
         return draft.with_status(previous=None)
     kept = Previous(

@@ -12,9 +12,12 @@ from modeldeploy.api.v1alpha1.status import Candidate, IntentStatus, Outcome, Re
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import BRIEF, Draft, clip
 from modeldeploy.core.ending import end_candidate
+from modeldeploy.core.newcomer import has_incumbent
 from modeldeploy.core.snapshot import Snapshot, Target
 from modeldeploy.core.steps import position, steps
 from modeldeploy.core.traffic import INCUMBENT
+
+LEAVES = "spec names another version by now, which takes the place of version {}"
 
 
 class Answer(NamedTuple):
@@ -37,12 +40,35 @@ def heed(draft: Draft, snapshot: Snapshot) -> Draft:
     return draft
 
 
+def outlive(draft: Draft, snapshot: Snapshot) -> Draft:
+    """The same after the status was lost: what is written in spec has been heeded long ago and acts no more.
+
+    Only an `undo` to what was found stable is still in force.
+    """
+    target, stable = snapshot.target, draft.status.stable
+    if snapshot.spec is None or target is None or stable is None:
+        return draft
+    why = "the status was lost, and nobody knows whether this was done; give another nonce to ask again"
+    for name in INTENTS:
+        intent = getattr(snapshot.spec.rollout.control, name)
+        if intent is None or _is_done(draft, name, intent):
+            continue
+        if name == "undo" and intent.revision == stable.revision != target.revision:
+            undone = Undone(revision=target.revision, to=stable.revision, model_version=stable.model_version)
+            answer = Answer(draft.with_status(undone=undone), accepted=True, message="it is still in force")
+        else:
+            answer = Answer(draft, accepted=False, message=why)
+        draft = _told(answer, snapshot, name, intent)
+    return draft
+
+
 def goal(draft: Draft, snapshot: Snapshot) -> Target | None:
     """The revision to bring in: spec's, unless a human went back from it or none has proven itself yet."""
     target, undone = snapshot.target, draft.status.undone
     if target is None:
         return None
-    if draft.status.stable is None and snapshot.baseline:
+    spec = snapshot.spec
+    if draft.status.stable is None and snapshot.baseline and spec and not has_incumbent(spec):
         return snapshot.baseline
     if undone and undone.revision == target.revision:
         return Target(undone.to, undone.model_version)
@@ -81,18 +107,26 @@ def _abort(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
         why = "it is the first version, there is none to return to; delete the object or change spec.model"
         return Answer(draft, accepted=False, message=why)
     message = "a human ended it"
-    rejected = Rejected(
-        revision=candidate.revision,
-        model_version=candidate.model_version,
-        reason="Aborted",
-        message=message,
-        at=snapshot.now,
-    )
     ended = end_candidate(draft, snapshot, Outcome.ABORTED, "AbortedByUser", message)
     return Answer(
-        ended.with_status(rejected=rejected),
+        ended.with_status(undone=None, rejected=_rejected(draft, snapshot, candidate, message)),
         accepted=True,
         message=f"version {candidate.model_version} is ended",
+    )
+
+
+def _rejected(draft: Draft, snapshot: Snapshot, candidate: Candidate, message: str) -> Rejected | None:
+    """What must not be tried again by itself: what spec names, even if it was the way back that was ended."""
+    target, stable = snapshot.target, draft.status.stable
+    if target is None or (stable and stable.revision == target.revision):
+        return None
+    on_trial = candidate.revision == target.revision
+    return Rejected(
+        revision=target.revision,
+        model_version=target.model_version,
+        reason="Aborted",
+        message=message if on_trial else f"going back to version {candidate.model_version} instead was ended",
+        at=snapshot.now,
     )
 
 
@@ -100,18 +134,28 @@ def _approve(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
     candidate, spec = _named(draft, intent), snapshot.spec
     if candidate is None or spec is None:
         return Answer(draft, accepted=False, message=_not_on_trial(draft, intent))
+    if _leaves(draft, snapshot, candidate):
+        return Answer(draft, accepted=False, message=LEAVES.format(candidate.model_version))
     number = position(spec, candidate.step)
     if not number or not steps(spec)[number - 1].approval:
-        why = f"step {number} of {len(steps(spec))} waits for no approval; approve again when one does"
+        now = f"step {number} of {len(steps(spec))} needs" if number else "its pods still start, which needs"
+        why = f"{now} no approval; approve with another nonce when a step waits for it"
         return Answer(draft, accepted=False, message=why)
+    if candidate.approved == number:
+        return Answer(draft, accepted=False, message=f"step {number} is approved already")
     approved = candidate.model_copy(update={"approved": number})
     return Answer(draft.with_status(candidate=approved), accepted=True, message=f"step {number} may end")
 
 
-def _promote(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:  # noqa: ARG001 - one form for all
+def _promote(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
     candidate = _named(draft, intent)
     if candidate is None:
         return Answer(draft, accepted=False, message=_not_on_trial(draft, intent))
+    if _leaves(draft, snapshot, candidate):
+        return Answer(draft, accepted=False, message=LEAVES.format(candidate.model_version))
+    if draft.status.stable is None:
+        why = "it is the first version and is served as soon as it is ready anyway"
+        return Answer(draft, accepted=False, message=why)
     return Answer(
         draft.with_status(candidate=candidate.model_copy(update={"promoting": True})),
         accepted=True,
@@ -129,7 +173,8 @@ def _retry(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
         undone and undone.revision == intent.revision
     )
     if not ended:
-        return Answer(draft, accepted=False, message="it was neither rolled back nor aborted")
+        why = f"revision {intent.revision} was neither rolled back, aborted nor undone: nothing to retry"
+        return Answer(draft, accepted=False, message=why)
     return Answer(
         draft.with_status(rejected=None, undone=None),
         accepted=True,
@@ -138,22 +183,29 @@ def _retry(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
 
 
 def _undo(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
-    target, stable = snapshot.target, draft.status.stable
-    to = _kept(snapshot, intent.revision)
-    if target is None or to is None:
-        kept = ", ".join(sorted(_all_kept(snapshot))) or "none"
-        return Answer(
-            draft, accepted=False, message=f"no revision {intent.revision} is kept; kept are: {kept}"
-        )
-    if intent.revision == target.revision:
-        why = "spec names that revision already; use retry if it was rolled back"
-        return Answer(draft, accepted=False, message=why)
-    if stable and stable.revision == intent.revision and draft.status.candidate is None:
-        return Answer(draft, accepted=False, message="that revision is stable already")
+    target, to = snapshot.target, _all_kept(snapshot).get(intent.revision)
+    why_not = _not_back(draft, snapshot, intent)
+    if target is None or to is None or why_not:
+        return Answer(draft, accepted=False, message=why_not)
     message = f"a human went back to version {to.model_version}"
     ended = end_candidate(draft, snapshot, Outcome.ABORTED, "UndoneByUser", message)
     undone = Undone(revision=target.revision, to=to.revision, model_version=to.model_version)
     return Answer(ended.with_status(undone=undone, rejected=None), accepted=True, message=message)
+
+
+def _not_back(draft: Draft, snapshot: Snapshot, intent: Intent) -> str:
+    """Why nothing can be undone to a revision; empty if it can."""
+    candidate, stable = draft.status.candidate, draft.status.stable
+    kept = _all_kept(snapshot)
+    if intent.revision not in kept:
+        return f"no revision {intent.revision} is kept; kept are: {', '.join(sorted(kept)) or 'none'}"
+    if snapshot.target and intent.revision == snapshot.target.revision:
+        return f"spec names revision {intent.revision} itself; use retry if it was rolled back or undone"
+    if candidate and candidate.revision == intent.revision:
+        return f"revision {intent.revision} is on its way already"
+    if candidate is None and stable and stable.revision == intent.revision:
+        return f"revision {intent.revision} is stable already"
+    return ""
 
 
 INTENTS: Mapping[str, Callable[[Draft, Snapshot, Intent], Answer]] = {
@@ -171,14 +223,15 @@ def _named(draft: Draft, intent: Intent) -> Candidate | None:
     return candidate if candidate and candidate.revision == intent.revision else None
 
 
+def _leaves(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> bool:
+    wanted = goal(draft, snapshot)
+    return wanted is not None and wanted.revision != candidate.revision
+
+
 def _not_on_trial(draft: Draft, intent: Intent) -> str:
     candidate = draft.status.candidate
     trial = f"revision {candidate.revision} is" if candidate else "no rollout is in progress"
-    return f"revision {intent.revision} is not on trial, {trial}"
-
-
-def _kept(snapshot: Snapshot, revision: str) -> Target | None:
-    return _all_kept(snapshot).get(revision)
+    return f"revision {intent.revision} is not on trial; {trial}"
 
 
 def _all_kept(snapshot: Snapshot) -> dict[str, Target]:

@@ -3,6 +3,7 @@
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate, Stable
 from modeldeploy.core import trial, verdicts, waiting
+from modeldeploy.core.capacity import resize
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import Draft
 from modeldeploy.core.ending import promote
@@ -34,8 +35,12 @@ def start(draft: Draft, snapshot: Snapshot) -> Draft:
 
 
 def newcomer(draft: Draft, target: Target, snapshot: Snapshot, spec: ModelDeploymentSpec) -> Candidate:
-    """A revision as a candidate that has no traffic yet. One that a human went back to needs no trial."""
-    undone = draft.status.undone
+    """A revision as a candidate that has no traffic yet.
+
+    One that was stable just before, or that a human went back to, needs no trial.
+    """
+    undone, previous = draft.status.undone, snapshot.status.previous
+    proven = (undone and undone.to == target.revision) or (previous and previous.revision == target.revision)
     fresh = Candidate(
         revision=target.revision,
         model_version=target.model_version,
@@ -46,18 +51,20 @@ def newcomer(draft: Draft, target: Target, snapshot: Snapshot, spec: ModelDeploy
         step_started_at=snapshot.now,
         size=0,
         demand=demand(snapshot, spec),
-        promoting=bool(undone and undone.to == target.revision),
+        promoting=bool(proven),
     )
-    return trial.resize(fresh, snapshot, spec)
+    return resize(fresh, snapshot, spec)
 
 
 def can_go_back(snapshot: Snapshot, target: Target) -> bool:
-    """Whether a revision is still warm that was stable before."""
-    previous = snapshot.status.previous
-    if previous is None or previous.revision != target.revision:
+    """Whether a revision is still warm that was stable before, and can take all requests back."""
+    previous, spec = snapshot.status.previous, snapshot.spec
+    if previous is None or spec is None or previous.revision != target.revision:
         return False
     workload = snapshot.observed.workloads.get(target.revision)
-    return workload is not None and workload.is_ready
+    if workload is None or not workload.settled:
+        return False
+    return workload.ready >= (1 if target.revision == INCUMBENT else demand(snapshot, spec))
 
 
 def go_back(draft: Draft, snapshot: Snapshot) -> Draft:

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import conditions, images, intents, supersede, trial, verdicts
+from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.draft import Draft, after
 from modeldeploy.core.ending import retire_previous
@@ -59,7 +60,7 @@ def decide(snapshot: Snapshot) -> Decision:
     """
     draft = Draft(snapshot.status)
     if is_lost(snapshot):
-        draft = recover(draft, snapshot)
+        draft = intents.outlive(recover(draft, snapshot), snapshot)
         snapshot = replace(snapshot, status=draft.status, assessments=())
     if snapshot.spec and snapshot.spec.suspend:
         return _decision(conditions.settle(draft, snapshot), snapshot, frozenset())
@@ -120,7 +121,12 @@ def _settled(draft: Draft, snapshot: Snapshot) -> Draft:
 
 
 def _returned(draft: Draft, snapshot: Snapshot) -> Draft:
-    """Spec names stable again in mid-rollout: one traffic change and the rollout is over."""
+    """Spec names stable again in mid-rollout: one traffic change and the rollout is over.
+
+    While stable has no ready pod, and the candidate answers, nothing is taken off the candidate.
+    """
+    if answers_alone(snapshot):
+        return verdicts.record(draft, snapshot)
     return _settled(supersede.return_to_stable(draft, snapshot), verdicts.unjudged(snapshot))
 
 
@@ -141,16 +147,17 @@ def _end_drained(draft: Draft, snapshot: Snapshot) -> Draft:
     spec = snapshot.spec
     if spec is None or not draft.status.draining:
         return draft
+    if not _routed_away(draft, snapshot):
+        return draft
     drain = seconds(spec.rollout.drain)
-    routed_away = _routed_away(draft, snapshot)
     kept = []
     for entry in draft.status.draining:
-        end = after(entry.since, drain)
-        if routed_away and end <= snapshot.now:
-            continue
-        kept.append(entry)
-        draft = draft.with_due(end)
-    return draft if len(kept) == len(draft.status.draining) else draft.with_status(draining=kept)
+        since = entry.since or snapshot.now
+        end = after(since, drain)
+        if end > snapshot.now:
+            kept.append(entry.model_copy(update={"since": since}))
+            draft = draft.with_due(end)
+    return draft if kept == draft.status.draining else draft.with_status(draining=kept)
 
 
 def _routed_away(draft: Draft, snapshot: Snapshot) -> bool:

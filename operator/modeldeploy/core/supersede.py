@@ -1,12 +1,13 @@
 """Spec names another revision in mid-rollout."""
 
-from modeldeploy.api.v1alpha1.rollout import OnSupersede
+from modeldeploy.api.v1alpha1.rollout import OnSupersede, Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate, Outcome, Successor
 from modeldeploy.core import trial, verdicts, waiting
+from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import Draft
-from modeldeploy.core.ending import end_candidate
+from modeldeploy.core.ending import end_candidate, promote
 from modeldeploy.core.newcomer import can_go_back, go_back, newcomer, start
 from modeldeploy.core.snapshot import Snapshot, Target
 from modeldeploy.core.steps import steps
@@ -32,29 +33,34 @@ def return_to_stable(draft: Draft, snapshot: Snapshot) -> Draft:
 def _goes_straight_on(
     draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
 ) -> bool:
-    """Only a candidate that answers users is worth keeping until the next one can."""
-    if spec.rollout.on_supersede is not OnSupersede.STRAIGHT_ON or draft.status.stable is None:
+    """Only a candidate that answers users is worth keeping until the next one can: as asked, or for need."""
+    target = snapshot.target
+    if draft.status.stable is None or target is None or can_go_back(snapshot, target):
         return False
-    target, undone = snapshot.target, draft.status.undone
-    if target is None or undone or can_go_back(snapshot, target):
-        return False
-    return candidate.weight > 0 and bool(steps(spec))
+    if answers_alone(snapshot):
+        return True
+    asked = spec.rollout.on_supersede is OnSupersede.STRAIGHT_ON and spec.rollout.surge is Surge.FULL
+    return asked and not draft.status.undone and candidate.weight > 0 and bool(steps(spec))
 
 
 def _straight_on(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, target: Target) -> Draft:
     candidate = draft.status.candidate
     assert candidate is not None, "asked only while one is on trial"  # noqa: S101
     draft = verdicts.record(draft, snapshot)
-    failed = trial.failure(draft, snapshot, candidate)
+    failed = trial.failure(snapshot, candidate)
     if failed:
         return _by_way_of_stable(draft, snapshot, target, f"{failed[1]}, while its successor started")
     fresh = newcomer(draft, target, snapshot, spec)
+    alone = answers_alone(snapshot)
+    if alone:
+        fresh = fresh.model_copy(update={"size": fresh.demand})
     draft = _await(draft, snapshot, target, fresh)
     successor = draft.status.successor
     assert successor is not None, "made just now"  # noqa: S101
     fresh = fresh.model_copy(update={"started_at": successor.started_at, "size": successor.size})
+    draft = trial.ease(draft, snapshot, spec, candidate)
     deadline = waiting.start_deadline(spec, fresh)
-    if snapshot.now >= deadline:
+    if snapshot.now >= deadline and not alone:
         return _by_way_of_stable(draft, snapshot, target, "its successor does not get ready")
     workload = snapshot.observed.workloads.get(target.revision)
     if not waiting.carries(workload, fresh) or spec.rollout.control.paused:
@@ -67,7 +73,8 @@ def _await(draft: Draft, snapshot: Snapshot, target: Target, fresh: Candidate) -
     """Note the successor, whose pods start beside those of the candidate."""
     known = draft.status.successor
     if known and known.revision == target.revision:
-        return draft
+        size = max(known.size, fresh.size)
+        return draft.with_status(successor=known.model_copy(update={"size": size}))
     successor = Successor(
         revision=target.revision,
         model_version=target.model_version,
@@ -89,13 +96,15 @@ def _take_over(
     draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, fresh: Candidate, message: str
 ) -> Draft:
     """One change of weights: the old candidate loses its share, the new one gets that of its first step."""
-    old, stable = draft.status.candidate, draft.status.stable
-    assert old is not None, "asked only while one is on trial"  # noqa: S101
     generation = draft.status.traffic_generation
     ended = end_candidate(draft, snapshot, Outcome.SUPERSEDED, "Superseded", message)
     ended = ended.with_status(candidate=fresh, successor=None)
-    begun = trial.enter(ended, verdicts.unjudged(snapshot), spec, fresh, 1)
-    assert stable is not None, "straight on only beside a stable one"  # noqa: S101
+    if not steps(spec):
+        begun = promote(ended, snapshot, "Immediate", "its strategy asks for no trial")
+    else:
+        begun = trial.enter(ended, verdicts.unjudged(snapshot), spec, fresh, 1)
+    if answers_alone(snapshot) and begun.status.candidate:
+        begun = trial.shift(begun, snapshot, begun.status.candidate, 100)
     return begun.with_status(traffic_generation=generation + 1, traffic_changed_at=snapshot.now)
 
 

@@ -2,16 +2,24 @@
 
 from modeldeploy.api.quantity import spell_duration
 from modeldeploy.api.v1alpha1.monitoring import RolloutAction
-from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
 )
 from modeldeploy.core.assessment import Blame
+from modeldeploy.core.capacity import (
+    as_it_is,
+    bearable,
+    grown,
+    has_no_fallback,
+    next_share,
+    resize,
+    stage_now,
+)
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import Draft
 from modeldeploy.core.ending import promote, roll_back
-from modeldeploy.core.sizes import carried, demand, gives_way, needed
+from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import Stage, position, steps
 from modeldeploy.core.verdicts import breaches, keep_numbers, pausing, record
@@ -43,7 +51,7 @@ def run(draft: Draft, snapshot: Snapshot) -> Draft:
     if candidate.step == 0:
         return _starting(draft, snapshot, spec, candidate)
     draft = record(draft, snapshot)
-    failed = failure(draft, snapshot, candidate)
+    failed = failure(snapshot, candidate)
     if failed:
         return roll_back(keep_numbers(draft, snapshot), snapshot, *failed)
     return _advance(draft, snapshot, spec, candidate)
@@ -55,27 +63,8 @@ def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
     if candidate is None or candidate.step == 0:
         return draft
     draft = record(draft, snapshot)
-    failed = failure(draft, snapshot, candidate)
+    failed = failure(snapshot, candidate)
     return roll_back(keep_numbers(draft, snapshot), snapshot, *failed) if failed else draft
-
-
-def next_share(spec: ModelDeploymentSpec, candidate: Candidate) -> int:
-    """The share of requests, in percent, answered or copied, that comes after what the candidate has now."""
-    plan = () if candidate.promoting else steps(spec)
-    number = position(spec, candidate.step)
-    if number >= len(plan):
-        return 100
-    return max(plan[number].weight, plan[number].mirror)
-
-
-def resize(candidate: Candidate, snapshot: Snapshot, spec: ModelDeploymentSpec) -> Candidate:
-    """The candidate with the pods that it needs for its present share; more only once it is to get more."""
-    demanded = demand(snapshot, spec, candidate.demand)
-    share = max(candidate.weight, candidate.mirror) if candidate.step else next_share(spec, candidate)
-    size = max(candidate.size, needed(spec, share, demanded))
-    if (size, demanded) == (candidate.size, candidate.demand):
-        return candidate
-    return candidate.model_copy(update={"size": size, "demand": demanded})
 
 
 def _first(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
@@ -105,15 +94,13 @@ def _starting(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candi
     return roll_back(draft, snapshot, "ProgressDeadlineExceeded", f"not ready after {waited}: {problem}")
 
 
-def failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
+def failure(snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
     """Why the candidate must lose its traffic now, as (reason, message).
 
     While stable has no ready pod traffic can't go back: nothing fails until it can.
     """
-    workloads, stable, spec = snapshot.observed.workloads, draft.status.stable, snapshot.spec
-    workload = workloads.get(candidate.revision)
-    fallback = workloads.get(stable.revision) if stable else None
-    if fallback is None or fallback.ready == 0:
+    spec, workload = snapshot.spec, snapshot.observed.workloads.get(candidate.revision)
+    if has_no_fallback(snapshot):
         return None
     if workload is None or workload.ready == 0 or workload.fatal:
         return "CandidateUnavailable", (workload.problem if workload else None) or "none of its pods is ready"
@@ -126,42 +113,25 @@ def failure(draft: Draft, snapshot: Snapshot, candidate: Candidate) -> tuple[str
 
 
 def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
-    plan, number = steps(spec), position(spec, candidate.step)
     waiting = draft.with_due(step_end(spec, candidate)).with_due(step_deadline(spec, candidate))
-    if not snapshot.observed.routers.follow(draft.status.traffic_generation):
-        return waiting
-    stage = plan[number - 1] if plan else _as_it_is(candidate)
+    stage = stage_now(spec, candidate)
     share = bearable(snapshot, spec, candidate, stage)
-    if share not in {candidate.weight, stage.weight}:
-        return _shift(waiting, snapshot, candidate, share)
+    lessens = share < candidate.weight
+    routed = snapshot.observed.routers.follow(draft.status.traffic_generation)
+    covers = routed and has_no_fallback(snapshot)
+    if share not in (stage.weight, candidate.weight) and (lessens or covers):
+        return shift(waiting, snapshot, candidate, share)
     workload = snapshot.observed.workloads.get(candidate.revision)
     stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
-    if stopped and share >= candidate.weight:
+    if not routed or (stopped and not lessens):
         return waiting
-    if plan and not candidate.promoting and differs(stage, candidate):  # edited, or lost pods are back
-        return enter(draft, snapshot, spec, candidate, number)
     if candidate.promoting:
         return _grow_or_promote(waiting, snapshot, spec, candidate)
+    if share != stage.weight:
+        return waiting
+    if differs(stage, candidate):  # edited, or lost pods are back
+        return enter(draft, snapshot, spec, candidate, position(spec, candidate.step))
     return _next(waiting, snapshot, spec, candidate) if _is_over(snapshot, spec, candidate) else waiting
-
-
-def bearable(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate, stage: Stage) -> int:
-    """The share of requests, in percent, that the candidate should answer now.
-
-    The step's, but no more than its ready pods carry; and everything while stable has no ready pod, if the
-    candidate answers users already and can carry it.
-    """
-    stable = snapshot.status.stable
-    fallback = snapshot.observed.workloads.get(stable.revision) if stable else None
-    able = carried(snapshot.observed.workloads.get(candidate.revision), candidate.demand)
-    if fallback is None or fallback.ready == 0:
-        covers = stage.weight and able == 100 and not breaches(snapshot)  # noqa: PLR2004 - percent
-        return 100 if covers else candidate.weight
-    return stage.weight if spec.rollout.surge is Surge.NONE else min(stage.weight, able)
-
-
-def _as_it_is(candidate: Candidate) -> Stage:
-    return Stage(weight=candidate.weight, mirror=candidate.mirror, preview=candidate.preview)
 
 
 def _is_over(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
@@ -187,18 +157,18 @@ def _next(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate
     number = position(spec, candidate.step) + 1
     if number > len(steps(spec)):
         return _grow_or_promote(draft, snapshot, spec, candidate)
-    grown = _grown(spec, candidate, next_share(spec, candidate))
-    if grown is not candidate:
-        return draft.with_status(candidate=grown)
+    bigger = grown(spec, candidate, next_share(spec, candidate))
+    if bigger is not candidate:
+        return draft.with_status(candidate=bigger)
     return enter(draft, snapshot, spec, candidate, number)
 
 
 def _grow_or_promote(
     draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
 ) -> Draft:
-    grown = _grown(spec, candidate, 100)
-    if grown is not candidate:
-        return draft.with_status(candidate=grown)
+    bigger = grown(spec, candidate, 100)
+    if bigger is not candidate:
+        return draft.with_status(candidate=bigger)
     if spec.rollout.control.paused:
         return draft
     return _promote(keep_numbers(draft.without_due(), snapshot), snapshot, spec, candidate)
@@ -217,18 +187,13 @@ def _promote(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candid
     return promote(draft, snapshot, "Passed", "it passed every step")
 
 
-def _grown(spec: ModelDeploymentSpec, candidate: Candidate, share: int) -> Candidate:
-    """The candidate with the pods that it needs for a share of requests, before it gets that.
-
-    Where there is no room for both, stable gives its pods up only once the requests have left them.
-    """
-    size = needed(spec, share, candidate.demand)
-    if size <= candidate.size or (candidate.step and spec.rollout.surge is Surge.NONE):
-        return candidate
-    return candidate.model_copy(update={"size": size})
+def ease(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
+    """No more requests than the ready pods carry, and all while nobody else answers; else nothing new."""
+    share = bearable(snapshot, spec, candidate, as_it_is(candidate))
+    return draft if share == candidate.weight else shift(draft, snapshot, candidate, share)
 
 
-def _shift(draft: Draft, snapshot: Snapshot, candidate: Candidate, share: int) -> Draft:
+def shift(draft: Draft, snapshot: Snapshot, candidate: Candidate, share: int) -> Draft:
     """Another share than the step's: what ready pods can carry."""
     stable = draft.status.stable
     if stable is None:

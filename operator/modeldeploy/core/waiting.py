@@ -12,6 +12,7 @@ from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.draft import after
 from modeldeploy.core.snapshot import Snapshot, Workload
 from modeldeploy.core.steps import Stage, position, steps
+from modeldeploy.core.traffic import INCUMBENT
 
 
 def progress(snapshot: Snapshot, step: int) -> str:
@@ -69,4 +70,8 @@ def awaits_approval(spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
 
 def carries(workload: Workload | None, candidate: Candidate) -> bool:
     """Whether the candidate has the ready pods that were asked for."""
-    return workload is not None and workload.settled and workload.ready >= candidate.size > 0
+    if workload is None or not workload.settled:
+        return False
+    if candidate.revision == INCUMBENT:  # how many it needs is its owner's business
+        return workload.ready > 0
+    return workload.ready >= candidate.size > 0

@@ -56,15 +56,18 @@ def test_shares_leave_out_what_gets_nothing() -> None:
 
 
 def test_a_revision_drains_once_from_the_last_time_on() -> None:
-    draft = DRAFT.with_draining("a", ago(hours=1)).with_draining("b", NOW).with_draining("a", NOW)
-    assert [(entry.revision, entry.since) for entry in draft.status.draining] == [("b", NOW), ("a", NOW)]
+    before = Draft(status(draining=[draining("a"), draining("b")]))
+    draft = before.with_draining(rev("a"))
+    found = [(entry.revision, entry.since) for entry in draft.status.draining]
+    assert found == [(rev("b"), NOW), (rev("a"), None)]
+    draft = DRAFT.with_draining("a").with_draining("b")
     assert [entry.revision for entry in draft.without_draining("b").status.draining] == ["a"]
 
 
 def test_the_longest_drained_are_left_out_of_very_many() -> None:
     draft = DRAFT
     for number in range(DRAINING_LIMIT + 3):
-        draft = draft.with_draining(f"r{number}", NOW)
+        draft = draft.with_draining(f"r{number}")
     assert [entry.revision for entry in draft.status.draining] == [
         f"r{number}" for number in range(3, DRAINING_LIMIT + 3)
     ]

@@ -330,7 +330,8 @@ class TestPrevious:
         later_on = NOW + timedelta(hours=1)
         decision = decide(snapshot("v1", KEPT, observed({"v0": ready(), "v1": ready()}), now=later_on))
         assert decision.status.previous is None
-        assert decision.retired == {rev("v0")}
+        assert decision.leaving == {rev("v0")}
+        assert decision.requeue_at == later_on + timedelta(seconds=30)
 
     def test_is_not_kept_at_all_but_still_drains(self) -> None:
         last = status(candidate=candidate(weight=50, step=2, since=ago(hours=1)))

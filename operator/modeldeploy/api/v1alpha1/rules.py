@@ -296,6 +296,12 @@ SPEC: tuple[Rule, ...] = (
         "fieldPath": ".traffic.incumbent",
     },
     {
+        "rule": "!has(self.rollout) || !has(self.rollout.baseline) || "
+        "!(has(self.adopt) || (has(self.traffic) && has(self.traffic.incumbent)))",
+        "message": "what answers today is stable first, so that no baseline is served; remove baseline",
+        "fieldPath": ".rollout.baseline",
+    },
+    {
         "rule": "!has(self.adopt) || !has(self.traffic) || !has(self.traffic.provider) || "
         "self.traffic.provider == 'Router'",
         "message": "only provider Router takes plain manifests over without downtime; remove adopt or "

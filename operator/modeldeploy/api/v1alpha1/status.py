@@ -142,7 +142,9 @@ class Draining(StatusPart):
     """A revision that gets no new requests and ends once the last answers are out."""
 
     revision: str = Field(max_length=63, description="Hash that names the revision's objects.")
-    since: datetime = Field(description="When traffic was taken off it.")
+    since: datetime | None = Field(
+        default=None, description="When every router was first seen to send it nothing; absent before."
+    )
 
 
 class Rejected(StatusPart):
