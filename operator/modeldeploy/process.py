@@ -98,6 +98,7 @@ class Process:
             renew=settings.lease_renew or settings.lease_duration / 3,
             gained=self._gained,
             lost=self._lost,
+            silent=self._cut_off,
         )
         kube.may_write = self._lease.is_leader
         self._health = HealthServer(self._alive, self._ready, self._metrics, Targets(self._cache).groups)
@@ -185,6 +186,10 @@ class Process:
         self._engine.shut()
         self._judge.forget_all()
 
+    def _cut_off(self) -> None:
+        """Another operator may hear what this one doesn't: routers should find it."""
+        self._xds.end_streams()
+
     def _refused(self, nack: Nack) -> None:
         """A router that refuses a configuration keeps what it has; people should know why nothing moves."""
         if not self._lease.is_leader():
@@ -198,7 +203,9 @@ class Process:
         return f"a reconcile has waited for {lag:.0f} s" if lag > STUCK else None
 
     def _ready(self) -> str | None:
-        return None if self._started else "waiting for the first complete lists"
+        if not self._started:
+            return "waiting for the first complete lists"
+        return "the API server does not answer" if self._lease.is_cut_off() else None
 
     def _metrics(self) -> Metrics:
         counts = self._engine.counts

@@ -32,8 +32,7 @@ class Lease:
     """One replica's part in the election.
 
     Args:
-        connect: Makes a connection on the running event loop; called in the lease's thread. Its time-out
-            should be short against the duration.
+        connect: Makes a connection on the running event loop; called in the lease's thread.
         namespace: Where the Lease lives.
         name: The Lease.
         identity: Who we are. A process with the identity of the holder takes the lease over at once: give a
@@ -42,6 +41,8 @@ class Lease:
         renew: Seconds between renewals.
         gained: Called on the main loop when this replica starts to lead.
         lost: Called on the main loop when it has stopped, by failing to renew, or because another took over.
+        silent: Called on the main loop when the API server has not answered for `duration`, and again after
+            each further one.
     """
 
     def __init__(
@@ -55,13 +56,16 @@ class Lease:
         renew: float = 5.0,
         gained: Callable[[], None] = lambda: None,
         lost: Callable[[], None] = lambda: None,
+        silent: Callable[[], None] = lambda: None,
     ) -> None:
         if not renew < duration * _BELIEF:
             raise ValueError(f"a lease of {duration} s can't be kept by renewing it every {renew} s")
         self._connect = connect
         self._namespace, self._name, self._identity = namespace, name, identity
         self._duration, self._renew, self._retry = duration, renew, duration / 15
-        self._gained, self._lost = gained, lost
+        self._patience = duration / 6
+        self._gained, self._lost, self._silent = gained, lost, silent
+        self._heard_at = self._told_at = time.monotonic()
         self._main: asyncio.AbstractEventLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
@@ -76,8 +80,13 @@ class Lease:
         """Whether this replica may act now. May be asked from any thread."""
         return time.monotonic() < self._until
 
+    def is_cut_off(self) -> bool:
+        """Whether the API server has not answered for the lease's duration."""
+        return time.monotonic() - self._heard_at >= self._duration
+
     def start(self) -> None:
         """Take part. Callbacks come on the event loop that runs now."""
+        self._heard_at = time.monotonic()
         self._main = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
@@ -127,23 +136,40 @@ class Lease:
         """Renew, take or watch the lease. Returns the seconds until the next round."""
         sent = time.monotonic()
         try:
-            if self._lease is None or not self._leading:
-                await self._look(kube)
-            if self._lease is None:
-                self._lease = await kube.create(self._claim(None))
-            elif self._is_mine() or self._is_over():
-                self._lease = await kube.replace(self._claim(self._lease))
-            else:
-                self._step_down()
-                return self._retry
+            async with asyncio.timeout(self._patience):  # one that hangs must leave time for another
+                held = await self._claimed(kube)
         except Conflict:
             self._lease = None  # look again before the next try
             return self._retry * random.uniform(0.1, 0.5)  # noqa: S311 - no secret hangs on it
-        except KubeError as error:
-            logger.warning("lease %s/%s: %s", self._namespace, self._name, error)
+        except (KubeError, TimeoutError) as error:
+            told = str(error) or f"no answer in {self._patience:.1f} s"
+            logger.warning("lease %s/%s: %s", self._namespace, self._name, told)
+            self._complain()
+            return self._retry
+        self._heard_at = time.monotonic()
+        if not held:
+            self._step_down()
             return self._retry
         self._lead(sent)
         return self._renew
+
+    def _complain(self) -> None:
+        """Tell of each further `duration` without an answer."""
+        if time.monotonic() - max(self._heard_at, self._told_at) >= self._duration:
+            self._told_at = time.monotonic()
+            self._tell(self._silent)
+
+    async def _claimed(self, kube: Kube) -> bool:
+        """Renew or take the lease if it is ours or over; whether it is ours now."""
+        if self._lease is None or not self._leading:
+            await self._look(kube)
+        if self._lease is None:
+            self._lease = await kube.create(self._claim(None))
+        elif self._is_mine() or self._is_over():
+            self._lease = await kube.replace(self._claim(self._lease))
+        else:
+            return False
+        return True
 
     async def _look(self, kube: Kube) -> None:
         known = self._lease["metadata"]["resourceVersion"] if self._lease else None

@@ -60,6 +60,11 @@ class Tls:
 class _Stream:
     session: Session
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: bool = False
+
+
+class _Ended(Exception):  # noqa: N818 - an order, not a fault
+    """The router should look for an operator anew."""
 
 
 @dataclass(slots=True)
@@ -120,6 +125,16 @@ class XdsServer:
         for stream in held.streams:
             stream.wake.set()
 
+    def end_streams(self) -> None:
+        """Let every router look for an operator anew: this one may know less than another.
+
+        A router keeps what it has, and one that comes back is sent nothing that it has already.
+        """
+        for held in self._namespaces.values():
+            for stream in held.streams:
+                stream.ending = True
+                stream.wake.set()
+
     def connected(self, namespace: str) -> int:
         """Number of routers of the namespace that are connected to this server."""
         held = self._namespaces.get(namespace)
@@ -153,6 +168,8 @@ class XdsServer:
                         self._refused(Nack(namespace, request.type_url, refused))
                     stream.wake.set()
                 writer.cancel()
+        except* _Ended:
+            logger.info("a router in %s was asked to connect anew", namespace)
         finally:
             held.streams.discard(stream)
 
@@ -163,6 +180,8 @@ class XdsServer:
                 async with asyncio.timeout(stream.session.patience(loop.time())):
                     await stream.wake.wait()
             stream.wake.clear()
+            if stream.ending:
+                raise _Ended
             while (response := stream.session.next(held.snapshot, loop.time())) is not None:
                 await context.write(response)
 
