@@ -47,9 +47,7 @@ def _rollout(place: Place) -> list[Figure]:
     place.api.delete("ModelDeployment", place.namespace, NAME)
     return [
         Figure("promotion_pod_restarts", len(anew), "pods started anew or restarted", RESTARTS_BAR),
-        Figure(
-            "api_writes_per_rollout", written.total, "writes of 4 steps, but Events and lease", WRITES_BAR
-        ),
+        Figure("api_writes_per_rollout", writes, "writes of 4 steps, but Events and lease", WRITES_BAR),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from e2e.support import RELEASE, SYSTEM, Place
 
-READS = frozenset({"get", "list", "watch"})
+READS = frozenset({"get", "list", "watch", "dryrun"})
 NOT_COUNTED = frozenset({"Lease", "TokenReview"})
 """What elects or asks. (The lease has a connection of its own and stands in no count anyway.)"""
 COUNTED = re.compile(r'^modeldeploy_api_requests_total\{verb="(\w+)",kind="(\w+)"\} (\S+)$', re.MULTILINE)
@@ -42,7 +42,7 @@ class Writes:
 
     @classmethod
     def of(cls, place: Place) -> Self:
-        """As it is now. A dry run counts as the request that it is."""
+        """As it is now. A dry run writes nothing."""
         command = ("exec", "--namespace", SYSTEM, f"deployment/{RELEASE}", "--", "python", "-c", PROBE)
         seen = json.loads(place.installed.cluster.run_kubectl(*command))
         counts = {

@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -23,6 +24,8 @@ KINDS = (
     *("ConfigMap", "ServiceAccount"),
 )
 """What the operator makes in a namespace. Pods follow, and take their time to end."""
+FOLLOWED = timedelta(seconds=1.2)
+"""After which the message says so if the routers don't know of a step yet."""
 SILENT = "http://127.0.0.1:9"
 """A metrics store that objects may name and that nobody runs."""
 OURS = "app.kubernetes.io/managed-by=modeldeploy"
@@ -201,7 +204,9 @@ class Place:
         def so(status: Object) -> bool:
             candidate = status.get("candidate") or {}
             there = candidate.get("modelVersion") == version and candidate["step"] >= step
-            return there and "waits for the routers" not in status["message"]
+            since = datetime.fromisoformat(candidate["stepStartedAt"]) if there else datetime.now(UTC)
+            late = "waits for the routers" in status["message"]
+            return there and not late and datetime.now(UTC) - since > FOLLOWED
 
         return self.until(so, f"step {step} of version {version}", name=name)
 

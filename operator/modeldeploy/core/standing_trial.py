@@ -8,6 +8,7 @@ from modeldeploy.api.v1alpha1.status import (
     PreviewRoute,
     Verdict,
 )
+from modeldeploy.core.draft import after
 from modeldeploy.core.saying import State, awaited, told, unanswered
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import position, steps
@@ -42,6 +43,10 @@ def _where(spec: ModelDeploymentSpec, candidate: Candidate) -> str:
 def _way(preview: PreviewRoute) -> str:
     by = [f"header {preview.header}: {preview.value}"] if preview.header else []
     return " or ".join([*by, f"host {preview.hostname}"] if preview.hostname else by)
+
+
+FOLLOWED = 1.0
+"""Seconds within which routers are expected to follow a change."""
 
 
 def on_trial(
@@ -98,9 +103,15 @@ def _lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candida
     if not carries(workload, candidate):
         problem = workload.problem if workload else None
         return f"its pods ({problem or awaited(workload)})"
-    if not routers.follow(status.traffic_generation):
+    if not routers.follow(status.traffic_generation) and _are_late(status, snapshot):
         return f"the routers ({routers.problem})" if routers.problem else "the routers"
     return _evidence_lacks(status, snapshot, candidate)
+
+
+def _are_late(status: ModelDeploymentStatus, snapshot: Snapshot) -> bool:
+    """Routers follow within some milliseconds: not worth a word, unless it takes longer."""
+    changed = status.traffic_changed_at
+    return changed is None or snapshot.now >= after(changed, FOLLOWED)
 
 
 def _evidence_lacks(status: ModelDeploymentStatus, snapshot: Snapshot, candidate: Candidate) -> str:

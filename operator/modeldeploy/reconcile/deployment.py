@@ -19,6 +19,7 @@ from modeldeploy.core.decision import Decision
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot
+from modeldeploy.core.words import only_words
 from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission, Targets
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.delivery import Delivery
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
 
+PATIENCE = timedelta(seconds=3)
+"""Between two writes that change nothing but words."""
 SOON = timedelta(milliseconds=50)
 """Until the object is looked at again after somebody else wrote to it."""
 
@@ -109,8 +112,8 @@ class DeploymentReconciler:
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
             decision = self._with_ports(decision, of, known)
-        await self._write_status(obj, snapshot.status, decision)
-        due = [decision.requeue_at, again]
+        told = await self._tell(obj, snapshot.status, decision, memory)
+        due = [decision.requeue_at, again, told]
         if trouble or snapshot.observed.rejection:
             due.append(
                 self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
@@ -172,12 +175,23 @@ class DeploymentReconciler:
         routing = self._ports.routing(of.namespace, of.uid, status, extra_ports(status, known))
         return replace(decision, status=status.model_copy(update={"routing": routing}))
 
-    async def _write_status(self, obj: Object, before: ModelDeploymentStatus, decision: Decision) -> None:
+    async def _tell(
+        self, obj: Object, before: ModelDeploymentStatus, decision: Decision, memory: Memory
+    ) -> datetime | None:
+        """Write the status; mere words wait a moment for more of their kind. When to look again for those."""
+        now, last = self._clock.now(), memory.told_at
+        if before == decision.status and obj.get("status"):
+            return None
+        hasty = last is not None and now < last + PATIENCE and not decision.events
+        if last is not None and hasty and only_words(before, decision.status):
+            return last + PATIENCE
+        await self._write_status(obj, decision)
+        memory.told_at = now
+        return None
+
+    async def _write_status(self, obj: Object, decision: Decision) -> None:
         """The fence: what follows is done only by whoever gets this write through."""
-        status = decision.status
-        if status == before and obj.get("status"):
-            return
-        body = {**obj, "status": dump(status)}
+        body = {**obj, "status": dump(decision.status)}
         self._cache.wrote(await self._kube.replace_status(body, manager=naming.FIELD_MANAGER))
         self._routes.publish(obj["metadata"]["namespace"])
         for event in decision.events:

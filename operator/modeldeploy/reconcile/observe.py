@@ -47,6 +47,7 @@ class Memory:
         failure: The last apply that failed.
         conflict: The object in the way.
         settled: Stamps of objects at which an apply changed nothing.
+        told_at: When its status was written last.
         provider: Of a provider that isn't the Router.
         incumbency: Of what answers today and isn't ours.
         serving: By UID of a router pod: the traffic generation that it was last seen to serve.
@@ -59,6 +60,7 @@ class Memory:
     settled: dict[tuple[str, str], str] = field(default_factory=dict)
     serving: dict[str, int] = field(default_factory=dict)
     uncertified: str | None = None
+    told_at: datetime | None = None
     provider: ProviderMemory = field(default_factory=ProviderMemory)
     incumbency: Incumbency = field(default_factory=Incumbency)
 

@@ -69,7 +69,7 @@ class Kube:
         fault: Fault | None = None,
     ) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
-        """Requests sent, by verb (as in RBAC) and kind."""
+        """Requests sent, by verb (as in RBAC, but `dryrun` for what changes nothing) and kind."""
         self.may_write = may_write
         self._api = api
         self._timeout = timeout
@@ -287,7 +287,7 @@ class Kube:
         number = 0
         if verb not in _READS and not asks:
             number = await self._turn(verb, resource)
-        self.requests[verb, resource.kind] += 1
+        self.requests["dryrun" if query and "dryRun" in query else verb, resource.kind] += 1
         started = time.monotonic()
         try:
             return await self._exchange(_METHODS[verb], path, query, body, content)
