@@ -54,6 +54,13 @@ def weights(found: Object | None) -> list[int]:
     return [backend["weight"] for backend in found["spec"]["rules"][0]["backendRefs"]]
 
 
+def until_alone(stage: Stage, way: Way) -> None:
+    def so(status: Object) -> bool:
+        return not status.get("previous") and not status.get("draining")
+
+    stage.place.until(so, "the end of the replaced version", name=way.name)
+
+
 def test_only_weights_change_and_they_are_handed_back(stage: Stage) -> None:
     way = Way("own-route", "GatewayAPI", ENVOY_ROUTE.gateway, mirrors=False)
     place, traffic = stage.place, {"provider": "GatewayAPI", "routeRef": {"name": way.name}}
@@ -69,6 +76,7 @@ def test_only_weights_change_and_they_are_handed_back(stage: Stage) -> None:
         until(lambda: answered(load, "v3").answers > 20, "answers of the candidate")
         place.until_ready("v3", name=way.name)
         assert weights(stage.get("HTTPRoute", way.name)) == [100, 0]
+        until_alone(stage, way)  # else the way back to v1 is one traffic change, without a trial
         place.apply(stage.manifest(way.name, "v1", traffic, [{"weight": 40, "hold": "10m"}]))
         stage.until_served(way.name, 1)
         assert weights(stage.get("HTTPRoute", way.name)) == [60, 40]

@@ -123,7 +123,9 @@ def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candid
         return shift(waiting, snapshot, candidate, share)
     workload = snapshot.observed.workloads.get(candidate.revision)
     stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
-    if not routed or (stopped and not lessens):
+    # what the provider can't do is never followed, and may be asked for no more
+    stuck = not routed and not (snapshot.observed.unable and differs(stage, candidate))
+    if stuck or (stopped and not lessens):
         return waiting
     if candidate.promoting:
         return _grow_or_promote(waiting, snapshot, spec, candidate)

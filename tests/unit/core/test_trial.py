@@ -302,6 +302,17 @@ class TestEditedSteps:
         before = held(breach(blame=Blame.WORLD), steps=[{"weight": 1, "hold": "1m"}])
         assert shares(decide(before).status) == {rev("v1"): 99, rev("v2"): 1}
 
+    def test_what_the_provider_cannot_do_is_left_once_it_is_not_asked_for(self) -> None:
+        steps = [{"shadow": {"percent": 50}, "hold": "1m"}, {"weight": 10, "hold": "1m"}]
+        before = held(passing(), steps=steps)
+        copies = candidate(weight=0).model_copy(update={"mirror": 50})
+        behind = replace(before.observed, routers=Routers(ready=1), unable="no copies here")
+        stuck = replace(before, status=status(candidate=copies), observed=behind)
+        assert decide(stuck).status.candidate == copies
+        edited = held(passing(), steps=steps[1:])
+        now = decide(replace(edited, status=stuck.status, observed=behind)).status
+        assert shares(now) == {rev("v1"): 90, rev("v2"): 10}
+
     def test_fewer_steps_than_were_taken_promote(self) -> None:
         decision = decide(held(passing(), step=2, steps=[{"weight": 50, "hold": "1m"}]))
         assert shares(decision.status) == {rev("v2"): 100}
