@@ -118,9 +118,7 @@ def test_no_step_is_taken_before_the_routers_follow_the_last_one(routers: Router
     assert "waits for the routers" in decision.status.message
 
 
-@pytest.mark.parametrize(
-    "workload", [unready(1), replace(ready(), settled=False)]
-)
+@pytest.mark.parametrize("workload", [unready(1), replace(ready(), settled=False)])
 def test_no_step_is_taken_while_a_pod_is_missing(workload: Workload) -> None:
     before = held(passing())
     decision = decide(replace(before, observed=observed({"v1": ready(), "v2": workload})))
