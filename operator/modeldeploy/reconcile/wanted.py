@@ -48,6 +48,7 @@ def unwanted_objects(
         obj
         for (kind, _), obj in present.items()
         if kind in PODS_LAST
+        and not obj["metadata"].get("deletionTimestamp")
         and (
             _revision(obj) in decision.retired
             or (kind == "HorizontalPodAutoscaler" and (not autoscaled or _revision(obj) in decision.leaving))
