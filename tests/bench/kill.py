@@ -18,9 +18,7 @@ AT_ONCE = 6
 
 def measure(cluster: Cluster, runs: int = RUNS) -> list[Figure]:
     """Runs on a control plane, each in a namespace of its own."""
-    crds = str(REPOSITORY / "crds")
-    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", crds)
-    cluster.run_kubectl("wait", "--for=condition=Established", "--filename", crds)
+    define(cluster)
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(_runs(cluster, Path(folder), runs))
     good = [one for one in found if isinstance(one, Ended)]
@@ -30,6 +28,13 @@ def measure(cluster: Cluster, runs: int = RUNS) -> list[Figure]:
     say(f"  {sum(one.kills for one in good)} kills; in phases {dict(phases)}")
     unit = f"share of {runs} runs that end as an undisturbed one"
     return [Figure("kill_runs_ok", len(good) / len(found), unit, 1.0, at_least=True)]
+
+
+def define(cluster: Cluster) -> None:
+    """Let the API server know ModelDeployments."""
+    crds = str(REPOSITORY / "crds")
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", crds)
+    cluster.run_kubectl("wait", "--for=condition=Established", "--filename", crds)
 
 
 async def _runs(cluster: Cluster, folder: Path, runs: int) -> list[Ended | AssertionError]:

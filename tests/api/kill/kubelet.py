@@ -7,6 +7,7 @@ loopback network, where a `Router` of ours answers.
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from api.kill.routers import Router
@@ -26,14 +27,14 @@ class Kubelet:
     Args:
         world: The cluster.
         namespace: The namespace.
-        xds_port: Where on this machine the operator answers routers.
+        xds_ports: Where on this machine operators answer routers.
     """
 
-    def __init__(self, world: World, namespace: str, xds_port: int) -> None:
+    def __init__(self, world: World, namespace: str, xds_ports: Sequence[int]) -> None:
         self.routers: dict[str, Router] = {}
         self._world = world
         self._namespace = namespace
-        self._xds_port = xds_port
+        self._xds_ports = xds_ports
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         world.hear("Pod", namespace, self._heard)
@@ -64,7 +65,7 @@ class Kubelet:
         if pod["metadata"]["labels"].get(COMPONENT) == "router":
             address = f"127.{64 + number // 62500 % 64}.{number // 250 % 250}.{number % 250 + 1}"
             token = await self._world.token(self._namespace, ACCOUNT, TOKEN_AUDIENCE)
-            router = self.routers[pod["metadata"]["uid"]] = Router(address, self._xds_port, token)
+            router = self.routers[pod["metadata"]["uid"]] = Router(address, self._xds_ports, token)
             router.start()
             await router.configured.wait()
         try:

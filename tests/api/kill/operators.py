@@ -111,34 +111,36 @@ class Operator:
 
 
 class Guard:
-    """Starts an operator again whenever a signal has ended it, as the kubelet does.
+    """Starts an operator again whenever SIGKILL has ended it, as the kubelet does.
 
     Args:
         operator: The operator.
         faults: One for each process, while there are any.
         renamed: Asked at each start: whether this one is another pod, which must wait for the lease.
-        ended: Told of every process that SIGKILL ended.
+
+    Attributes:
+        killed: Told of every process that SIGKILL ended.
+        logs: Of all processes, in order.
+        failure: Why it gave up.
     """
 
-    def __init__(
-        self, operator: Operator, faults: Iterator[str], renamed: Iterator[bool], ended: Callable[[], None]
-    ) -> None:
-        self._operator = operator
+    def __init__(self, operator: Operator, faults: Iterator[str], renamed: Iterator[bool]) -> None:
+        self.operator = operator
+        self.killed: Callable[[], object] = lambda: None
+        self.logs = [operator.log]
+        self.failure: str | None = None
         self._faults = faults
         self._renamed = renamed
-        self._ended = ended
-        self.failure: str | None = None
 
     async def keep(self) -> None:
         """Run until cancelled, or until a process ends otherwise than by SIGKILL."""
-        number = 0
         while True:
-            await self._operator.start(next(self._faults, ""))
-            status = await self._operator.ended()
+            await self.operator.start(next(self._faults, ""))
+            status = await self.operator.ended()
             if status != KILLED:
-                self.failure = f"the operator ended with {status}, see {self._operator.log}"
+                self.failure = f"the operator ended with {status}, see {self.operator.log}"
                 return
-            self._ended()
+            self.killed()
             if next(self._renamed, False):
-                number += 1
-                self._operator.identity = f"operator-{number}"
+                self.operator.identity = f"operator-{len(self.logs)}"
+                self.logs.append(self.operator.log)

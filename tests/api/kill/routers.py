@@ -8,7 +8,8 @@ given, so a test can tell what clients would have met.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ CLUSTER, ENDPOINTS, LISTENER, ROUTES = (
 )
 _ORDER = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 _PAUSE = 0.1
+_SILENCE = 13.0
+"""Seconds after which a real one leaves an operator that doesn't answer its pings; this one counts words."""
 Content = dict[str, Any]
 
 
@@ -42,17 +45,18 @@ class Router:
 
     Attributes:
         address: On which its listeners open; of 127.0.0.0/8.
-        xds_port: Where on this machine the operator answers.
+        xds_ports: Where on this machine operators answer; it turns to one after the other.
         token: Shows which namespace it belongs to.
         generations: Every traffic generation that it was given, by model, in order.
+        connections: The ports at which an operator answered, in order.
     """
 
     address: str
-    xds_port: int
+    xds_ports: Sequence[int]
     token: str
     generations: dict[str, list[int]] = field(default_factory=dict)
     configured: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: int = 0
+    connections: list[int] = field(default_factory=list)
     _held: dict[str, dict[str, Content]] = field(default_factory=lambda: {kind: {} for kind in _ORDER})
     _versions: dict[str, str] = field(default_factory=dict)
     _nonces: dict[str, str] = field(default_factory=dict)
@@ -69,13 +73,13 @@ class Router:
             await self._sites.pop(port).cleanup()
 
     async def _live(self) -> None:
-        while True:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{self.xds_port}") as channel:
-                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    await self._converse(channel)
+        for port in itertools.cycle(self.xds_ports):
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+                    await self._converse(channel, port)
             await asyncio.sleep(_PAUSE)
 
-    async def _converse(self, channel: grpc.aio.Channel) -> None:
+    async def _converse(self, channel: grpc.aio.Channel, port: int) -> None:
         call = channel.stream_stream(
             _METHOD,
             request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
@@ -83,12 +87,13 @@ class Router:
         )
         self._nonces = {}
         stream = call(metadata=(("authorization", f"Bearer {self.token}"),))
-        self.connections += 1
         try:
             for kind in _ORDER:
                 if kind in (CLUSTER, LISTENER) or self._names(kind):
                     await stream.write(self._request(kind))
-            while (response := await stream.read()) is not grpc.aio.EOF:
+            while (response := await asyncio.wait_for(stream.read(), _SILENCE)) is not grpc.aio.EOF:
+                if port not in self.connections[-1:]:
+                    self.connections.append(port)
                 for request in await self._take(response):
                     await stream.write(request)
         finally:

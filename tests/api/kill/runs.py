@@ -4,28 +4,19 @@ import asyncio
 import contextlib
 import itertools
 import random
-import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
+from api.kill.operators import Guard, Operator, free_port
+from api.kill.scenarios import SCENARIOS, Scenario
+from api.kill.stage import PATIENCE, Stage, stage, writes
+from api.kill.states import State, difference
+from api.kill.world import World, cancelled
 
-from api.kill.kubelet import Kubelet
-from api.kill.operators import Guard, Operator
-from api.kill.scenarios import SCENARIOS, Scenario, Status
-from api.kill.states import State, children, difference, status_of, told
-from api.kill.world import World, cancelled, until
-from modeldeploy.adapters.kube.errors import KubeError
-from modeldeploy.adapters.kube.resources import MODEL_DEPLOYMENT, NAMESPACE, Object
-
-PATIENCE = 60.0
-QUIET = 1.5
-"""Seconds without a change after which a story that nobody disturbs is over."""
 STAYS = 0.7
 """Seconds for which an end that was reached must last."""
-READS = frozenset({"get", "list"})
 
 
 @dataclass(frozen=True)
@@ -47,144 +38,14 @@ class Ended:
     writes: int = 0
 
 
-class Stage:
-    """A namespace with an operator, a user and played pods.
-
-    Args:
-        world: The cluster.
-        kubeconfig: The way there for the operator.
-        folder: For logs.
-        faults: For each process of the operator.
-        renamed: For each start after a kill, whether the new process is another pod.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        kubeconfig: Path,
-        folder: Path,
-        faults: Sequence[str] = (),
-        renamed: Sequence[bool] = (),
-    ) -> None:
-        self.namespace = f"kill-{secrets.token_hex(4)}"
-        self.operator = Operator(folder, kubeconfig, self.namespace)
-        self.phases: Counter[str] = Counter()
-        self.traffic: list[str] = []
-        self.changes = 0
-        self._world = world
-        self._object: Object | None = None
-        self._kubelet = Kubelet(world, self.namespace, self.operator.xds_port)
-        self.guard = Guard(self.operator, iter(faults), iter(renamed), self._killed)
-        self._keeping: asyncio.Task[None] | None = None
-
-    @property
-    def status(self) -> Status:
-        return (self._object or {}).get("status") or {}
-
-    async def begin(self) -> None:
-        meta = {"name": self.namespace}
-        await self._world.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
-        self._world.hear("ModelDeployment", self.namespace, self._heard)
-        self._world.hear("Pod", self.namespace, self._stirred)
-        self._keeping = asyncio.create_task(self.guard.keep())
-
-    async def end(self) -> None:
-        if self._keeping:
-            await cancelled(self._keeping)
-        await self.operator.stop()
-        await self._kubelet.stop()
-        self._world.forget(self.namespace)
-        with contextlib.suppress(KubeError):
-            await self._world.kube.delete(NAMESPACE, None, self.namespace)
-
-    async def apply(self, obj: Object) -> None:
-        placed = {**obj, "metadata": {**obj["metadata"], "namespace": self.namespace}}
-        self._object = await self._world.kube.apply(placed, manager="user")
-
-    async def delete(self) -> None:
-        await self._world.kube.delete(MODEL_DEPLOYMENT, self.namespace, "model")
-
-    async def until(self, so: Callable[[Status], object], what: str) -> Status:
-        def look() -> bool:
-            assert self.guard.failure is None, self.guard.failure
-            current = self._object and self.status.get("observedGeneration") == self._generation()
-            return bool(current and so(self.status))
-
-        await until(look, lambda: f"{what}: {told(self.status, self.namespace)}", PATIENCE)
-        return self.status
-
-    async def gone(self) -> None:
-        """Wait for the object's own end."""
-        await until(lambda: self._object is None, "the object's end", PATIENCE)
-
-    async def quiet(self) -> None:
-        """Wait until nothing has changed for a while."""
-        seen = -1
-        while seen != self.changes:
-            seen = self.changes
-            await asyncio.sleep(QUIET)
-
-    async def state(self) -> State:
-        kube = self._world.kube
-        status = await status_of(kube, self.namespace)
-        return {
-            "status": None if status is None else told(status, self.namespace),
-            "children": await children(kube, self.namespace),
-        }
-
-    async def writes(self) -> int:
-        """Requests of the running process that changed something."""
-        url = f"http://127.0.0.1:{self.operator.metrics_port}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            lines = (await answer.text()).splitlines()
-        counted = [line for line in lines if line.startswith("modeldeploy_api_requests_total")]
-        asked = [line for line in counted if not any(f'verb="{verb}"' in line for verb in READS)]
-        return int(sum(float(line.split()[-1]) for line in asked if "TokenReview" not in line))
-
-    def _generation(self) -> int:
-        return int(self._object["metadata"]["generation"]) if self._object else 0
-
-    def _heard(self, event: str, obj: Object) -> None:
-        self.changes += 1
-        self._object = None if event == "DELETED" else obj
-        status = self.status
-        stable, candidate = status.get("stable"), status.get("candidate")
-        shares = [f"{track['modelVersion']} {track['weight']}%" for track in (stable, candidate) if track]
-        split = f"{status.get('trafficGeneration', 0)}: {', '.join(shares)}"
-        if event != "DELETED" and split not in self.traffic[-1:]:
-            self.traffic.append(split)
-
-    def _stirred(self, _event: str, _pod: Object) -> None:
-        self.changes += 1
-
-    def _killed(self) -> None:
-        self.phases[str(self.status.get("phase", "none"))] += 1
-
-
-@contextlib.asynccontextmanager
-async def stage(
-    world: World,
-    kubeconfig: Path,
-    folder: Path,
-    faults: Sequence[str] = (),
-    renamed: Sequence[bool] = (),
-) -> AsyncIterator[Stage]:
-    made = Stage(world, kubeconfig, folder, faults, renamed)
-    try:
-        await made.begin()
-        yield made
-    finally:
-        await made.end()
-
-
 async def undisturbed(world: World, kubeconfig: Path, folder: Path, scenario: Scenario) -> Ended:
     """Play a story with an operator that nobody disturbs."""
-    async with stage(world, kubeconfig, folder) as on:
-        await _play(on, scenario)
+    async with _guarded(world, kubeconfig, folder) as (on, guard):
+        await play(on, scenario)
         await on.quiet()
         state = await on.state()
         assert scenario.ends is None or scenario.ends(on.status), state["status"]
-        return Ended(state, tuple(on.traffic), writes=await on.writes())
+        return Ended(state, tuple(on.traffic), writes=await writes(guard.operator))
 
 
 async def references(
@@ -206,17 +67,42 @@ async def disturbed(
     Raises:
         AssertionError: It came to another one, or traffic went another way.
     """
-    async with stage(world, kubeconfig, folder, plan.faults, plan.renamed) as on:
+    phases: Counter[str] = Counter()
+    async with _guarded(world, kubeconfig, folder, plan.faults, plan.renamed) as (on, guard):
+        guard.killed = lambda: phases.update([str(on.status.get("phase", "none"))])
         try:
-            await _play(on, scenario)
-            await _reach(on, reference)
+            await play(on, scenario)
+            await reach(on, reference)
         except AssertionError as error:
-            text = on.operator.log.read_text(errors="replace")[-3000:]
-            raise AssertionError(f"{plan}: {error}\n{text}") from None
-        return Ended(reference.state, tuple(on.traffic), sum(on.phases.values()), on.phases)
+            told = "\n".join(log.read_text(errors="replace")[-2000:] for log in guard.logs)
+            raise AssertionError(f"{plan}: {error}\n{told}") from None
+        return Ended(reference.state, tuple(on.traffic), sum(phases.values()), phases)
 
 
-async def _play(on: Stage, scenario: Scenario) -> None:
+@contextlib.asynccontextmanager
+async def _guarded(
+    world: World,
+    kubeconfig: Path,
+    folder: Path,
+    faults: Sequence[str] = (),
+    renamed: Sequence[bool] = (),
+) -> AsyncIterator[tuple[Stage, Guard]]:
+    """A stage with an operator that is started again whenever it is killed."""
+    port = free_port()
+    async with stage(world, [port]) as on:
+        operator = Operator(folder, kubeconfig, on.namespace, xds_port=port)
+        guard = Guard(operator, iter(faults), iter(renamed))
+        on.trouble = lambda: guard.failure
+        keeping = asyncio.create_task(guard.keep())
+        try:
+            yield on, guard
+        finally:
+            await cancelled(keeping)
+            await operator.stop()
+
+
+async def play(on: Stage, scenario: Scenario) -> None:
+    """Do what the user does, and wait for the story's end."""
     await scenario.play(on)
     if scenario.ends:
         await on.until(scenario.ends, "the end of the story")
@@ -224,7 +110,8 @@ async def _play(on: Stage, scenario: Scenario) -> None:
         await on.gone()
 
 
-async def _reach(on: Stage, reference: Ended) -> None:
+async def reach(on: Stage, reference: Ended) -> None:
+    """Wait until everything is as it was when nobody disturbed, and stays so."""
     deadline = asyncio.get_running_loop().time() + PATIENCE / 2
     while found := difference(await on.state(), reference.state):
         if asyncio.get_running_loop().time() > deadline:
