@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import idle, ready, rollback, whole
+from bench import failover, idle, kill, ready, rollback, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import ClusterError, UnavailableError, ensure
@@ -26,8 +26,10 @@ BREACH = {"breach_to_safe_s"}
 DECISION = {"decision_to_safe_ms", "decision_to_safe_p95_ms", "written_to_safe_ms"}
 FAILED = {"failed_requests"}
 WHOLE = {"promotion_pod_restarts", "api_writes_per_rollout"}
+ALONE = {"failover_s", "kill_runs_ok"}
+"""Measured on a control plane alone: no pod need run."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | IDLE)
+NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ALONE | IDLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if busy > 0.5:
         say(f"this machine is busy (load {busy:.1f} per core): figures will be worse than on an idle one")
     try:
-        with _place(keep=options.keep) as place:
-            found = [_print(figure) for figure in _figures(place, wanted) if figure.name in wanted]
+        found = [_print(figure) for figure in _alone(wanted)] if wanted & ALONE else []
+        if wanted - ALONE:
+            with _place(keep=options.keep) as place:
+                found += [_print(figure) for figure in _figures(place, wanted) if figure.name in wanted]
     except UnavailableError as error:
         say(f"nothing measured: {error}")
         return 2
@@ -57,6 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print(figure: Figure) -> Figure:
     print(figure.line(), flush=True)
     return figure
+
+
+def _alone(wanted: set[str]) -> Iterator[Figure]:
+    cluster = ensure("control-plane")
+    try:
+        if "failover_s" in wanted:
+            yield from failover.measure(cluster)
+        if "kill_runs_ok" in wanted:
+            yield from kill.measure(cluster)
+    finally:
+        if cluster.started:
+            cluster.down()
 
 
 def _figures(place: Place, wanted: set[str]) -> Iterator[Figure]:
