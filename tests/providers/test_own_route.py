@@ -14,7 +14,7 @@ from providers.stage import ENVOY_ROUTE, Stage, Way, answered
 pytestmark = pytest.mark.providers
 
 FINALIZER = "modeldeploy.dev/route"
-STEPS: list[Object] = [{"weight": 20, "hold": "5s"}, {"weight": 60, "hold": "3s"}]
+STEPS: list[Object] = [{"weight": 20, "hold": "15s"}, {"weight": 60, "hold": "3s"}]
 
 
 def route(way: Way, *, namespace: str = "", weights: tuple[int, int] = (100, 0)) -> Object:
