@@ -147,7 +147,7 @@ def test_an_idle_object_writes_and_asks_nothing(stage: Stage) -> None:
 
 
 def asked(stage: Stage) -> dict[str, str]:
-    """What the operator has sent to the API server, by verb and kind; watches begin anew now and then, with a list."""
+    """What the operator has sent, by verb and kind; watches begin anew now and then, with a list."""
     (pod,) = stage.place.installed.pods("operator")
     text = httpx.get(f"http://{pod['status']['podIP']}:8082/metrics", timeout=5).text
     lines = [
