@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import failover, idle, kill, ready, rollback, whole
+from bench import failover, idle, kill, ready, rollback, router, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import ClusterError, UnavailableError, ensure
@@ -26,10 +26,11 @@ BREACH = {"breach_to_safe_s"}
 DECISION = {"decision_to_safe_ms", "decision_to_safe_p95_ms", "written_to_safe_ms"}
 FAILED = {"failed_requests"}
 WHOLE = {"promotion_pod_restarts", "api_writes_per_rollout"}
+ROUTER = {"router_overhead_ms"}
 ALONE = {"failover_s", "kill_runs_ok"}
 """Measured on a control plane alone: no pod need run."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ALONE | IDLE)
+NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | IDLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +89,8 @@ def _figures(place: Place, wanted: set[str]) -> Iterator[Figure]:
         yield from _rollbacks(place, wanted)
     if wanted & WHOLE:
         yield from whole.measure(place)
+    if wanted & ROUTER:
+        yield from router.measure(place)
     if wanted & IDLE:
         idle.fill(place)
         yield from idle.measure(place)
