@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import failover, idle, kill, ready, rollback, router, whole
+from bench import failover, idle, kill, providers, ready, rollback, router, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import ClusterError, UnavailableError, ensure
@@ -29,8 +29,9 @@ WHOLE = {"promotion_pod_restarts", "api_writes_per_rollout"}
 ROUTER = {"router_overhead_ms"}
 ALONE = {"failover_s", "kill_runs_ok"}
 """Measured on a control plane alone: no pod need run."""
+PROVIDERS = {"rollback_ms"}
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | IDLE)
+NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | PROVIDERS | IDLE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +92,8 @@ def _figures(place: Place, wanted: set[str]) -> Iterator[Figure]:
         yield from whole.measure(place)
     if wanted & ROUTER:
         yield from router.measure(place)
+    if wanted & PROVIDERS:
+        yield from providers.measure(place)
     if wanted & IDLE:
         idle.fill(place)
         yield from idle.measure(place)
