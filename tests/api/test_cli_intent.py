@@ -1,4 +1,4 @@
-"""`modeldeploy approve` and its kin against a real API server; the answers of an operator are written here."""
+"""`modeldeploy approve` and its kin against a real API server; an operator's answers are written here."""
 
 import asyncio
 import json
