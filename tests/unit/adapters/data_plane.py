@@ -208,8 +208,8 @@ async def exchange(
     method = "POST" if body else "GET"
     head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
     writer.write(head.encode() + body)
-    first, headers, answered = await _message(reader)
-    return Answer(int(first.split()[1]), headers, answered)
+    first, told, answered = await _message(reader)
+    return Answer(int(first.split()[1]), told, answered)
 
 
 async def serves(port: int, generation: int) -> bool:

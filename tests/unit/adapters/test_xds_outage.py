@@ -8,7 +8,7 @@ import grpc
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from modeldeploy.render.traffic import router
+from modeldeploy.render.traffic import router, router_clusters
 from modeldeploy.render.traffic.envoy import CLUSTER
 from unit.adapters.data_plane import (
     NAMESPACE,
@@ -229,7 +229,7 @@ async def test_another_rendering_of_clusters_and_listeners_loses_no_request(
 
     async with load(routed.port) as clients:
         await asyncio.sleep(0.3)
-        rendered = router.cluster
+        rendered = router_clusters.cluster
         monkeypatch.setattr(router, "cluster", lambda *of: rendered(*of) | {"connect_timeout": "0.4s"})
         monkeypatch.setattr(router, "CONNECTION_SECONDS", 20)
         await routed.serving(2, backend("r1", 100, pod))

@@ -162,7 +162,7 @@ async def test_a_stream_outlives_its_revision(routed: Plane) -> None:
         await routed.serving(1, model.backend("r1", 100), backend("r2", 0, quick))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{routed.port}") as channel:
             stream = channel.unary_stream("/Model/Many")(b"")
-            heard = []
+            heard: list[bytes] = []
             async for message in stream:
                 if not heard:
                     await routed.serving(2, backend("r2", 100, quick))

@@ -12,8 +12,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 from modeldeploy.adapters.xds import version
 from modeldeploy.adapters.xds.session import CLAIMS_SECONDS, GONE_SECONDS, Session
 from modeldeploy.adapters.xds.snapshot import Snapshot
+from modeldeploy.render.traffic.envoy import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from modeldeploy.render.traffic.model import Backend, Endpoint, RoutedModel
-from modeldeploy.render.traffic.router import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 
 pytestmark = pytest.mark.unit
 NAMES = {CLUSTER: "clusters", ENDPOINTS: "endpoints", LISTENER: "listeners", ROUTES: "routes"}

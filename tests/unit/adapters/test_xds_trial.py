@@ -1,6 +1,7 @@
 """Ways to a candidate beyond its weight: copies, previews, and clients that stay."""
 
 import asyncio
+import math
 import re
 import time
 from collections import Counter
@@ -177,7 +178,7 @@ async def newcomers(port: int) -> tuple[list[str], list[str]]:
 
 
 def near(share: float, wanted: float) -> bool:
-    return abs(share - wanted) < 4 * (wanted * (1 - wanted) / CLIENTS) ** 0.5
+    return abs(share - wanted) < 4 * math.sqrt(wanted * (1 - wanted) / CLIENTS)
 
 
 async def test_a_client_stays_and_only_stables_clients_move(routed: Plane) -> None:
