@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e.reach import until
+from e2e.reach import Object, until
 from e2e.support import condition
 from providers.stage import TRAEFIK_ROUTE, Stage, Way, answered
 
@@ -13,7 +13,7 @@ def test_a_copy_that_the_class_cannot_make_holds_the_rollout_and_says_why(stage:
     way = Way("no-copies", "GatewayAPI", TRAEFIK_ROUTE.gateway, mirrors=False)
     place = stage.place
     stage.serve(way)
-    steps = [{"shadow": {"percent": 50}, "hold": "1s"}, {"weight": 30, "hold": "3s"}]
+    steps: list[Object] = [{"shadow": {"percent": 50}, "hold": "1s"}, {"weight": 30, "hold": "3s"}]
     with stage.load(way, rate=30) as load:
         place.apply(stage.manifest(way.name, "v3", way.traffic(), steps))
         message = "GatewayClass traefik cannot copy requests"

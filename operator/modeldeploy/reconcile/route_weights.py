@@ -100,7 +100,10 @@ class RouteWeights:
             raise Conflict(f"HTTPRoute {'/'.join(place)} has changed: {error.message}") from error
 
     async def _granted(self, of: Owner, route: Object) -> bool:
-        grants = await self._kube.list(REFERENCE_GRANT, of.namespace)
+        try:
+            grants = await self._kube.list(REFERENCE_GRANT, of.namespace)
+        except NotFound:  # this cluster doesn't know the kind
+            return False
         return granted(grants.items, route["metadata"]["namespace"], of)
 
     async def _hold(self, of: Owner) -> None:

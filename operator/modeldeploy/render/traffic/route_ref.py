@@ -4,7 +4,7 @@ A rule is ours to weigh when its backends are the Services `<name>-stable` and `
 object's namespace. All else in the route stays as it is: a GitOps tool sees weights differ, and nothing else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modeldeploy.api.v1alpha1.traffic import RouteRef, Traffic
@@ -47,8 +47,8 @@ def leads_here(route: Object, owner: Owner) -> bool:
     return any(True for _ in _rules(route, owner))
 
 
-def granted(grants: list[Object], route_namespace: str, owner: Owner) -> bool:
-    """Whether HTTPRoutes of that namespace may lead to the tracks' Services, by ReferenceGrants of theirs."""
+def granted(grants: Sequence[Object], route_namespace: str, owner: Owner) -> bool:
+    """Whether HTTPRoutes of that namespace may lead to the tracks' Services, by the ReferenceGrants here."""
     return all(
         any(_allows(grant, route_namespace, owner.name + track) for grant in grants)
         for track in ("-stable", "-candidate")
