@@ -11,7 +11,7 @@ endif
 unexport KUBECONFIG
 CASE ?= nulls
 
-.PHONY: help setup demo test lint unit api e2e bench generate cluster-up cluster-down clean
+.PHONY: help setup demo test lint unit api e2e providers bench generate cluster-up cluster-down clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ api: setup ## On a real API server without nodes
 
 e2e: setup ## On a real node, with the installed chart
 	@$(BIN)/pytest -m e2e
+
+providers: setup ## On a real node, behind Envoy Gateway and Traefik (built once, some minutes)
+	@$(BIN)/pytest -m providers
 
 bench: setup ## One JSON line per figure that the project promises
 	@$(BIN)/python -m bench
