@@ -20,6 +20,9 @@ def next_share(spec: ModelDeploymentSpec, candidate: Candidate) -> int:
 
 def resize(candidate: Candidate, snapshot: Snapshot, spec: ModelDeploymentSpec) -> Candidate:
     """The candidate with the pods that it needs for its present share; more only once it is to get more."""
+    left = snapshot.observed.routers.follow(snapshot.status.traffic_generation)
+    if spec.rollout.surge is Surge.NONE and candidate.step and not left:
+        return candidate  # stable still answers with the pods that it is to give up
     demanded = demand(snapshot, spec, candidate.demand)
     size = max(candidate.size, needed(spec, _present_share(spec, candidate), demanded))
     if (size, demanded) == (candidate.size, candidate.demand):

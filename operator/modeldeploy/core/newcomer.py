@@ -37,7 +37,7 @@ def start(draft: Draft, snapshot: Snapshot) -> Draft:
 def newcomer(draft: Draft, target: Target, snapshot: Snapshot, spec: ModelDeploymentSpec) -> Candidate:
     """A revision as a candidate that has no traffic yet.
 
-    One that was stable just before, or that a human went back to, needs no trial.
+    The first of all needs no trial, nor does one that was stable just before or that a human went back to.
     """
     undone, previous = draft.status.undone, snapshot.status.previous
     proven = (undone and undone.to == target.revision) or (previous and previous.revision == target.revision)
@@ -51,7 +51,7 @@ def newcomer(draft: Draft, target: Target, snapshot: Snapshot, spec: ModelDeploy
         step_started_at=snapshot.now,
         size=0,
         demand=demand(snapshot, spec),
-        promoting=bool(proven),
+        promoting=bool(proven) or draft.status.stable is None,
     )
     return resize(fresh, snapshot, spec)
 

@@ -10,7 +10,8 @@ from modeldeploy.core.traffic import INCUMBENT
 def is_lost(snapshot: Snapshot) -> bool:
     """Whether something of ours runs, or did, that no status accounts for."""
     status = snapshot.status
-    return status.stable is None and status.candidate is None and bool(_survivors(snapshot))
+    empty = status.stable is None and status.candidate is None and status.observed_generation == 0
+    return empty and bool(_survivors(snapshot))
 
 
 def recover(draft: Draft, snapshot: Snapshot) -> Draft:

@@ -40,14 +40,14 @@ def run(draft: Draft, snapshot: Snapshot) -> Draft:
     candidate, spec = draft.status.candidate, snapshot.spec
     if candidate is None or spec is None:
         return draft
-    if draft.status.stable is None:
-        return _first(draft, snapshot, spec, candidate)
     shown = progress(snapshot, candidate.step)
     if candidate.progress != shown:  # the steps were edited
         candidate = candidate.model_copy(update={"progress": shown})
     candidate = resize(candidate, snapshot, spec)
     if candidate != draft.status.candidate:
         draft = draft.with_status(candidate=candidate)
+    if draft.status.stable is None:
+        return _first(draft, snapshot, spec, candidate)
     if candidate.step == 0:
         return _starting(draft, snapshot, spec, candidate)
     draft = record(draft, snapshot)
@@ -69,8 +69,7 @@ def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
 
 def _first(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
     """A first deployment has nothing to compare with: it is served as soon as it is ready."""
-    workload = snapshot.observed.workloads.get(candidate.revision)
-    if workload is not None and workload.is_ready:
+    if carries(snapshot.observed.workloads.get(candidate.revision), candidate):
         return promote(draft, snapshot, "FirstDeployment", "the first version is ready")
     return draft.with_due(start_deadline(spec, candidate))
 
@@ -116,22 +115,30 @@ def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candid
     waiting = draft.with_due(step_end(spec, candidate)).with_due(step_deadline(spec, candidate))
     stage = stage_now(spec, candidate)
     share = bearable(snapshot, spec, candidate, stage)
-    lessens = share < candidate.weight
-    routed = snapshot.observed.routers.follow(draft.status.traffic_generation)
-    covers = routed and has_no_fallback(snapshot)
-    if share not in (stage.weight, candidate.weight) and (lessens or covers):
+    if share < candidate.weight:
+        if share == stage.weight and not candidate.promoting:  # edited, or stable's pods are back
+            return enter(draft, snapshot, spec, candidate, position(spec, candidate.step))
         return shift(waiting, snapshot, candidate, share)
-    workload = snapshot.observed.workloads.get(candidate.revision)
-    stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
+    routed = snapshot.observed.routers.follow(draft.status.traffic_generation)
+    if routed and has_no_fallback(snapshot) and share not in (stage.weight, candidate.weight):
+        return shift(waiting, snapshot, candidate, share)
     # what the provider can't do is never followed, and may be asked for no more
     stuck = not routed and not (snapshot.observed.unable and differs(stage, candidate))
-    if stuck or (stopped and not lessens):
+    workload = snapshot.observed.workloads.get(candidate.revision)
+    stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
+    lacks_pods = share != stage.weight and not candidate.promoting
+    if stuck or stopped or lacks_pods:
         return waiting
+    return _go_on(draft, waiting, snapshot, spec, candidate)
+
+
+def _go_on(
+    draft: Draft, waiting: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
+) -> Draft:
+    """With nothing in the way: what a human or the step asks for, or the next one."""
     if candidate.promoting:
         return _grow_or_promote(waiting, snapshot, spec, candidate)
-    if share != stage.weight:
-        return waiting
-    if differs(stage, candidate):  # edited, or lost pods are back
+    if differs(stage_now(spec, candidate), candidate):  # edited, or lost pods are back
         return enter(draft, snapshot, spec, candidate, position(spec, candidate.step))
     return _next(waiting, snapshot, spec, candidate) if _is_over(snapshot, spec, candidate) else waiting
 

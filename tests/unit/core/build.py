@@ -1,6 +1,6 @@
 """Builders of what decisions are made of: sensible by default, each test names only what it is about.
 
-A version `v1` has the revision `rev-v1`. The traffic generation is 7 unless said otherwise; routers follow.
+A version `v1` has the revision `revv1`. The traffic generation is 7 unless said otherwise; routers follow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ MISSING = {"name": "missing", "category": "Input", "preset": "missingRatio", "ma
 
 
 def rev(version: str) -> str:
-    return f"rev-{version}"
+    return f"rev{version}"
 
 
 def ago(**span: float) -> datetime:
@@ -50,9 +50,11 @@ def spec(
     after: str = "FlagRetraining",
     startup: str = "20m",
     replicas: Mapping[str, Any] | None = None,
+    traffic: Mapping[str, Any] | None = None,
+    suspend: bool = False,
     **rollout: Any,
 ) -> ModelDeploymentSpec:
-    if strategy == "Immediate":
+    if strategy and steps is TWO_STEPS:
         steps = None
     written = {
         "model": {"version": version},
@@ -64,6 +66,8 @@ def spec(
         "rollout": {"strategy": strategy or "Canary", "steps": steps, **rollout},
         "monitoring": {"metrics": list(metrics)},
         "onBreach": {"duringRollout": during, "afterRollout": after},
+        "traffic": traffic or {},
+        "suspend": suspend,
     }
     return ModelDeploymentSpec.model_validate(written)
 

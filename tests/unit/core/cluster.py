@@ -4,21 +4,24 @@ Everything that an operator remembers goes through the status as JSON, so each l
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from modeldeploy.api.v1alpha1.base import dump
 from modeldeploy.api.v1alpha1.monitoring import Category
+from modeldeploy.api.v1alpha1.rollout import Control, Intent, Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
+from modeldeploy.api.v1alpha1.traffic import Incumbent, Traffic
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers, Snapshot, Target, Workload
-from modeldeploy.core.traffic import shares
+from modeldeploy.core.traffic import INCUMBENT, shares
 from unit.core.build import ERRORS, MISSING, NOW, NULLS, rev, revision, spec
 
+SOME = {"min": 3, "max": 6}
 CATEGORIES = {"nulls": Category.OUTPUT, "errors": Category.SOFTWARE, "missing": Category.INPUT}
 VERSIONS = ("v1", "v2", "v3")
 WRITTEN = {
@@ -32,6 +35,24 @@ WRITTEN = {
     "told of breaches": spec(metrics=[NULLS, ERRORS, MISSING], during="Notify", after="Notify"),
     "immediate": spec(metrics=[NULLS], strategy="Immediate", keepPrevious="0s", drain="0s"),
     "unwatched": spec(metrics=[], keepPrevious="0s"),
+    "shadow": spec(metrics=[NULLS], strategy="Shadow"),
+    "blue/green": spec(metrics=[NULLS], strategy="BlueGreen", scaling="Proportional", replicas=SOME),
+    "gradual": spec(metrics=[NULLS], strategy="BlueGreen", switch="Gradual", replicas=SOME),
+    "careful": spec(
+        metrics=[NULLS, MISSING],
+        steps=[
+            {"shadow": {"percent": 50}, "hold": "30s", "minRequests": 500},
+            {"preview": {"hostname": "preview.example.org"}},
+            {"weight": 10, "hold": "30s", "approval": "Required"},
+            {"weight": 60, "hold": "30s"},
+        ],
+        replicas=SOME,
+        scaling="Proportional",
+        onSupersede="StraightOn",
+    ),
+    "straight on": spec(metrics=[NULLS], onSupersede="StraightOn", replicas=SOME),
+    "no room": spec(metrics=[NULLS], surge="None", replicas=SOME),
+    "no room for two": spec(metrics=[NULLS], surge="None", strategy="Immediate", drain="0s"),
 }
 JUDGED_AFTER = timedelta(seconds=5)
 """How long a step lasts before anything can be said of it."""
@@ -73,6 +94,13 @@ class Cluster:
         self.refused: str | None = None
         self.conflict: str | None = None
         self.failure: str | None = None
+        self.intents: dict[str, Intent] = {}
+        self.paused = False
+        self.suspended = False
+        self.baseline: str | None = None
+        self.led_by: bool = False
+        self.incumbent: Workload | None = None
+        self.answered = 1000
 
     @property
     def status(self) -> ModelDeploymentStatus:
@@ -82,9 +110,15 @@ class Cluster:
         if self.version is None:
             return None
         written = WRITTEN[self.written]
-        return written.model_copy(
-            update={"model": written.model.model_copy(update={"version": self.version})}
-        )
+        control = Control(paused=self.paused, **self.intents)
+        changes = {
+            "model": written.model.model_copy(update={"version": self.version}),
+            "rollout": written.rollout.model_copy(update={"control": control}),
+            "suspend": self.suspended,
+        }
+        if self.led_by:
+            changes["traffic"] = Traffic(incumbent=Incumbent(service="before"))
+        return written.model_copy(update=changes)
 
     def snapshot(self, *, blind: bool = False) -> Snapshot:
         """What the operator sees; `blind` before its first look at the metrics."""
@@ -99,12 +133,14 @@ class Cluster:
             observed=self._observed(),
             assessments=() if blind or wanted is None else self.assess(wanted, status),
             now=self.now,
+            answered=self.answered,
+            baseline=Target(rev(self.baseline), self.baseline) if self.baseline and wanted else None,
         )
 
     def assess(self, wanted: ModelDeploymentSpec, status: ModelDeploymentStatus) -> tuple[Assessment, ...]:
         """The metrics of the candidate, or of stable while there is none."""
         track = status.candidate or status.stable
-        if track is None:
+        if track is None or track.revision == INCUMBENT:
             return ()
         opinion = self.opinions[track.model_version]
         candidate = status.candidate
@@ -124,15 +160,33 @@ class Cluster:
     def act(self, decision: Decision) -> None:
         """Write the status and apply what follows from it."""
         self.kept = dump(decision.status)
+        if self.suspended and self.version:
+            return
         self.published = (decision.status.traffic_generation, shares(decision.status))
-        for name in decision.running:
+        for name in sorted(decision.running - {INCUMBENT}):
             if name not in self.records:
                 self.records.append(name)
-            self.pods.setdefault(name, Workload(wanted=2, ready=0))
+        for name, size in decision.sizes.items():
+            self.pods[name] = self._sized(self.pods.get(name, Workload(wanted=size, ready=0)), size)
         for name in decision.retired:
             del self.pods[name]
         if decision.status.stable:
             self.recorded = decision.status.stable.revision
+
+    def _sized(self, pods: Workload, size: int) -> Workload:
+        """A Deployment of as many pods as asked for, unless an autoscaler has more."""
+        spec = self.spec() or WRITTEN[self.written]
+        most = spec.server.replicas.max or 0
+        held = size if spec.rollout.surge is Surge.NONE else max(size, min(pods.wanted, most))
+        return replace(pods, wanted=held, ready=min(pods.ready, held))
+
+    def load_grows(self, revision: str) -> None:
+        """An autoscaler adds a pod, as far as it may."""
+        pods = self.pods.get(revision)
+        most = WRITTEN[self.written].server.replicas.max or 0
+        leaving = {entry.revision for entry in self.status.draining}
+        if pods and 0 < pods.wanted < most and revision not in leaving:
+            self.pods[revision] = replace(pods, wanted=pods.wanted + 1)
 
     def follow(self, router: Router) -> None:
         """Give a router what was published last; none ever goes back to an older table."""
@@ -144,7 +198,7 @@ class Cluster:
         self.generation += 1
 
     def heal_pods(self) -> None:
-        self.pods = {name: Workload(wanted=2, ready=2) for name in self.pods}
+        self.pods = {name: Workload(pods.wanted, pods.wanted) for name, pods in self.pods.items()}
 
     def mend(self) -> None:
         """Everything well from here on."""
@@ -152,6 +206,11 @@ class Cluster:
         self.opinions = {version: Opinion() for version in VERSIONS}
         for router in self.routers:
             router.ready = router.asked = True
+        self.paused = self.suspended = False
+        self.answered = 1000
+        stable = self.status.stable
+        self.led_by = self.led_by or bool(stable and stable.revision == INCUMBENT)
+        self.incumbent = Workload(1, 1) if self.led_by else None
         if self.version is None:
             self.edit("v1")
 
@@ -162,6 +221,7 @@ class Cluster:
             before = self.snapshot()
             decision = decide(before)
             self.act(decision)
+            self.approve_if_asked()
             for router in self.routers:
                 self.follow(router)
             if self.snapshot() == before:
@@ -169,6 +229,11 @@ class Cluster:
                     break
                 self._wait(decision.requeue_at)
         return self.status
+
+    def approve_if_asked(self) -> None:
+        candidate = self.status.candidate
+        if candidate and any(one.reason == "AwaitingApproval" for one in self.status.conditions):
+            self.intents["approve"] = Intent(revision=candidate.revision, nonce=str(self.now))
 
     def _wait(self, until: datetime | None) -> None:
         tick = self.now + timedelta(seconds=10)
@@ -179,10 +244,10 @@ class Cluster:
         known = bool(ready) and all(router.asked for router in ready)
         return Observed(
             revisions={
-                name: revision(name.removeprefix("rev-"), number)
+                name: revision(name.removeprefix("rev"), number)
                 for number, name in enumerate(self.records, 1)
             },
-            workloads=dict(self.pods),
+            workloads=self.pods | ({INCUMBENT: self.incumbent} if self.incumbent else {}),
             routers=Routers(
                 ready=len(ready),
                 serving=min(router.generation for router in ready) if known else None,
@@ -191,6 +256,7 @@ class Cluster:
             conflict=self.conflict,
             rejection=self.refused,
             failure=self.failure,
+            incumbent=None if self.incumbent or not self.led_by else "there is no Service before; create it",
             recorded_stable=self.recorded,
             recorded_port=10001 if self.recorded else None,
         )

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from modeldeploy.api.v1alpha1.base import dump
 from modeldeploy.api.v1alpha1.monitoring import RolloutAction
+from modeldeploy.api.v1alpha1.rollout import Surge
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
     Condition,
@@ -14,10 +16,11 @@ from modeldeploy.api.v1alpha1.status import (
     Verdict,
 )
 from modeldeploy.core.decision import Decision
-from modeldeploy.core.rollout import decide
+from modeldeploy.core.rollout import Situation, decide, situation
+from modeldeploy.core.sizes import demand
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import steps
-from modeldeploy.core.traffic import shares
+from modeldeploy.core.traffic import INCUMBENT, Split, shares
 
 LARGEST = 64 * 1024
 CONCLUDED = (Verdict.PASS, Verdict.NOT_APPLICABLE)
@@ -26,26 +29,45 @@ CONCLUDED = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 def check(before: Snapshot, decision: Decision) -> None:
     """All of them."""
     weights_are_whole(decision)
-    weight_goes_to_ready_pods(before, decision)
-    last_answers_are_waited_for(before, decision)
-    generation_counts_changes(before.status, decision.status)
-    roles_are_distinct(decision)
-    rejected_is_not_tried_again(before, decision)
-    steps_follow_one_another(before, decision)
-    only_evidence_advances(before, decision)
-    conditions_are_true(before, decision.status)
     times_move_only_on_flips(before.status, decision.status)
     events_come_with_changes(before, decision)
     status_is_small(decision.status)
     looks_ahead(before, decision)
     again_changes_nothing(before, decision)
+    conditions_are_true(before, decision.status)
+    roles_are_distinct(decision)
+    if before.spec and before.spec.suspend:
+        suspended_changes_words_only(before, decision)
+        return
+    weight_goes_to_ready_pods(before, decision)
+    no_more_weight_than_pods(before, decision)
+    nothing_returns_to_nobody(before, decision)
+    stable_is_kept_whole(before, decision)
+    last_answers_are_waited_for(before, decision)
+    generation_counts_changes(before, decision)
+    intents_act_once(before, decision)
+    rejected_is_not_tried_again(before, decision)
+    steps_follow_one_another(before, decision)
+    a_new_trial_inherits_nothing(before, decision)
+    a_shadow_answers_nobody(before, decision)
+    only_evidence_advances(before, decision)
+    promotion_starts_no_pod(before, decision)
+
+
+def suspended_changes_words_only(before: Snapshot, decision: Decision) -> None:
+    assert decision.retired == frozenset()
+    if "StatusRecovered" in reasons(decision):
+        return
+    words = {"message": "", "phase": before.status.phase, "conditions": [], "observed_generation": 0}
+    assert decision.status.model_copy(update=words) == before.status.model_copy(update=words)
 
 
 def weights_are_whole(decision: Decision) -> None:
     weights = shares(decision.status)
     assert sum(weights.values()) == (100 if decision.status.stable else 0)
-    assert weights.keys() <= decision.running
+    assert weights.keys() - {INCUMBENT} <= decision.running
     assert not decision.running & decision.retired
+    assert not decision.leaving & decision.sizes.keys(), "what leaves is sized no more"
 
 
 def weight_goes_to_ready_pods(before: Snapshot, decision: Decision) -> None:
@@ -57,57 +79,151 @@ def weight_goes_to_ready_pods(before: Snapshot, decision: Decision) -> None:
         workload = workloads.get(revision)
         if was_stable is None or revision != was_stable.revision:
             assert workload is not None
-            assert workload.ready * 100 >= weight * demanded(before, decision), f"{revision} gets {weight}%"
+            assert workload.ready > 0
+            carries = workload.ready * 100 >= weight * demanded(before, decision)
+            assert carries or revision == INCUMBENT or gives_way(before), f"{revision} gets {weight}%"
         elif str(Outcome.ROLLED_BACK) in reasons(decision):
             assert workload is not None
             assert workload.ready > 0, "traffic returned to a revision without a ready pod"
 
 
+def no_more_weight_than_pods(before: Snapshot, decision: Decision) -> None:
+    """Pods that go take their share of requests with them, while stable can answer it."""
+    candidate = decision.status.candidate
+    found = candidate and before.observed.workloads.get(candidate.revision)
+    if candidate is None or gives_way(before) or before.spec is None or not stable_answers(before):
+        return
+    if situation(before) is Situation.TRIAL or decision.status.successor:
+        assert (found.ready if found else 0) * 100 >= candidate.weight * candidate.demand
+
+
+def nothing_returns_to_nobody(before: Snapshot, decision: Decision) -> None:
+    """While stable has no ready pod and the candidate answers, only a human takes requests off it."""
+    candidate = before.status.candidate
+    found = candidate and before.observed.workloads.get(candidate.revision)
+    if candidate is None or not candidate.weight or not found or not found.ready or stable_answers(before):
+        return
+    taken = shares(decision.status).get(candidate.revision, 0) < candidate.weight
+    assert not taken or reasons(decision) & {"IntentAccepted", "Promoted", "Superseded"}
+    if taken and "IntentAccepted" not in reasons(decision):
+        heir = decision.status.candidate or decision.status.stable
+        assert heir
+        assert heir.weight == 100, "whoever takes its place answers all"
+
+
+def stable_is_kept_whole(before: Snapshot, decision: Decision) -> None:
+    stable, candidate = decision.status.stable, decision.status.candidate
+    if stable and candidate and before.spec and not gives_way(before) and stable.revision != INCUMBENT:
+        assert decision.sizes[stable.revision] >= candidate.demand
+
+
+def gives_way(before: Snapshot) -> bool:
+    """Whether spec says that there is no room, which costs what it says."""
+    return before.spec is not None and before.spec.rollout.surge is Surge.NONE
+
+
+def stable_answers(before: Snapshot) -> bool:
+    found = before.observed.workloads.get(before.status.stable.revision) if before.status.stable else None
+    return found is not None and found.ready > 0
+
+
 def demanded(before: Snapshot, decision: Decision) -> int:
-    """Pods that all requests need: as known in the rollout, else what spec asks for at least."""
+    """Pods that all requests need: as known in the rollout, else what stable runs."""
     candidate = decision.status.candidate or before.status.candidate
-    floor = before.spec.server.replicas.min if before.spec else 1
-    return candidate.demand if candidate else floor
+    if candidate:
+        return candidate.demand
+    return demand(before, before.spec) if before.spec else 1
 
 
 def last_answers_are_waited_for(before: Snapshot, decision: Decision) -> None:
-    assert shares(before.status).keys() <= decision.running
+    assert shares(before.status).keys() - {INCUMBENT} <= decision.running
 
 
-def generation_counts_changes(before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
-    assert after.traffic_generation >= before.traffic_generation
-    grew = after.traffic_generation > before.traffic_generation
-    assert grew == (shares(after) != shares(before))
+def generation_counts_changes(before: Snapshot, decision: Decision) -> None:
+    was, now = before.status, decision.status
+    assert now.traffic_generation >= was.traffic_generation
+    grew = now.traffic_generation > was.traffic_generation
+    changed = not Split.of(now).routes_like(Split.of(was))
+    ended_and_back = bool(reasons(decision) & {str(outcome) for outcome in Outcome})
+    assert grew or not changed
+    assert changed or not grew or ended_and_back
+
+
+def intents_act_once(before: Snapshot, decision: Decision) -> None:
+    """Each is answered at once, and never again."""
+    if before.spec is None or before.target is None:
+        return
+    control = before.spec.rollout.control
+    known = {(one.intent, one.revision, one.nonce): one for one in before.status.control}
+    found = {(one.intent, one.revision, one.nonce): one for one in decision.status.control}
+    told = [event for event in decision.events if event.reason in ("IntentAccepted", "IntentRefused")]
+    news = 0
+    for name in ("abort", "undo", "retry", "approve", "promote"):
+        intent = getattr(control, name)
+        if intent is None:
+            continue
+        answer = found[name, intent.revision, intent.nonce]
+        assert answer.message
+        known_answer = known.get((name, intent.revision, intent.nonce))
+        assert known_answer in (None, answer)
+        news += known_answer is None
+    assert len(told) == news
 
 
 def roles_are_distinct(decision: Decision) -> None:
     status = decision.status
-    roles = [role.revision for role in (status.stable, status.candidate, status.previous) if role]
+    tracks = (status.stable, status.candidate, status.successor, status.previous)
+    roles = [role.revision for role in tracks if role]
     roles += [entry.revision for entry in status.draining]
     assert len(roles) == len(set(roles))
-    assert status.stable is None or status.stable.revision in decision.running
+    assert status.stable is None or status.stable.revision in decision.running | {INCUMBENT}
+    assert INCUMBENT not in decision.sizes.keys() | decision.retired
 
 
 def rejected_is_not_tried_again(before: Snapshot, decision: Decision) -> None:
     rejected, target = before.status.rejected, before.target
+    asked = "IntentAccepted" in reasons(decision)
     if rejected and target and rejected.revision == target.revision and not before.status.candidate:
-        assert decision.status.candidate is None
-        assert decision.status.rejected == rejected
+        assert asked or decision.status.candidate is None
+        assert asked or decision.status.rejected == rejected
 
 
 def steps_follow_one_another(before: Snapshot, decision: Decision) -> None:
     was, now = before.status.candidate, decision.status.candidate
-    if now is None or before.spec is None:
-        return
-    if was is None or not same_trial(was, now):
-        assert now.step in (0, 1)
-        assert now.started_at == before.now
+    if now is None or before.spec is None or was is None or not same_trial(was, now):
         return
     last = len(steps(before.spec))
     assert now.step in (was.step, was.step + 1, min(was.step, last))
     shifted = now.step == was.step and "WeightShifted" in reasons(decision)
-    stayed = shifted or (now.step, now.weight) == (was.step, was.weight)
+    stayed = shifted or (now.step, gets(now)) == (was.step, gets(was))
     assert now.step_started_at == (was.step_started_at if stayed else before.now)
+
+
+def gets(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.weight, candidate.mirror, candidate.preview
+
+
+def a_new_trial_inherits_nothing(before: Snapshot, decision: Decision) -> None:
+    was, now, successor = before.status.candidate, decision.status.candidate, before.status.successor
+    if now is None or (was and same_trial(was, now)):
+        return
+    began = successor.started_at if successor and successor.revision == now.revision else before.now
+    assert now.step in (0, 1)
+    assert now.started_at in {began, before.now}
+    assert now.approved == 0
+    assert decision.status.verdict is None
+    assert decision.status.metrics == []
+
+
+def a_shadow_answers_nobody(before: Snapshot, decision: Decision) -> None:
+    now, spec = decision.status.candidate, before.spec
+    if now is None or spec is None or not stable_answers(before) or decision.status.successor:
+        return
+    plan = steps(spec)
+    if now.step and plan and situation(before) is not Situation.INVALID:
+        assert now.weight <= plan[min(now.step, len(plan)) - 1].weight
+    if not now.step:
+        assert gets(now) == (0, 0, None)
 
 
 def only_evidence_advances(before: Snapshot, decision: Decision) -> None:
@@ -119,13 +235,39 @@ def only_evidence_advances(before: Snapshot, decision: Decision) -> None:
     if not (went_on or promoted):
         return
     assert before.observed.routers.follow(before.status.traffic_generation)
+    assert not spec.rollout.control.paused
+    asked = {one.intent for one in decision.status.control if one.accepted and one.revision == was.revision}
+    if was.promoting or "promote" in asked:
+        return
+    plan = steps(spec)
+    stage = plan[min(was.step, len(plan)) - 1] if plan else None
+    if stage and stage.min_requests:
+        assert before.answered >= stage.min_requests
+    if stage and stage.approval:
+        assert was.approved == min(was.step, len(plan)) or "approve" in asked
+    if stage is None or stage.has_traffic:
+        judged_well(before, spec)
+    if promoted and plan:
+        assert was.step >= len(plan)
+
+
+def judged_well(before: Snapshot, spec: ModelDeploymentSpec) -> None:
     assert len(before.assessments) == len(spec.monitoring.metrics)
     told_only = spec.on_breach.during_rollout is RolloutAction.NOTIFY
     for entry in before.assessments:
         harmless = entry.verdict is Verdict.BREACH and (told_only or entry.name == "missing")
         assert entry.verdict in CONCLUDED or harmless, f"advanced on {entry.name} {entry.verdict}"
-    if promoted and steps(spec):
-        assert was.step >= len(steps(spec))
+
+
+def promotion_starts_no_pod(before: Snapshot, decision: Decision) -> None:
+    stable = decision.status.stable
+    if "Promoted" not in reasons(decision) or stable is None or stable.revision == INCUMBENT:
+        return
+    assert before.spec
+    if decision.status.candidate is None and not gives_way(before):
+        found = before.observed.workloads[stable.revision]
+        assert decision.sizes[stable.revision] <= found.wanted
+    assert stable.revision not in decision.retired
 
 
 def conditions_are_true(before: Snapshot, status: ModelDeploymentStatus) -> None:
@@ -139,8 +281,10 @@ def conditions_are_true(before: Snapshot, status: ModelDeploymentStatus) -> None
     assert holds["Available"] == (serves and before.observed.routers.ready > 0)
     target, observed = before.target, before.observed
     obstacle = before.invalid or observed.rejection or observed.conflict or observed.failure
+    suspended = before.spec is not None and before.spec.suspend
     expected = (
         not obstacle
+        and not suspended
         and serves
         and target is not None
         and is_stable(status, target.revision)
@@ -148,14 +292,15 @@ def conditions_are_true(before: Snapshot, status: ModelDeploymentStatus) -> None
         and observed.routers.follow(status.traffic_generation)
     )
     assert holds["Ready"] == expected
-    if not obstacle and status.rejected and not status.candidate:
-        assert reason["Ready"] == "RolledBack"
+    incumbent = observed.incumbent and (status.stable is None or is_stable(status, INCUMBENT))
+    if not obstacle and not suspended and not incumbent and status.rejected and not status.candidate:
+        assert reason["Ready"] == ("Aborted" if status.rejected.reason == "Aborted" else "RolledBack")
         leaving = status.rejected.revision in {entry.revision for entry in status.draining}
         assert holds.get("Stalled", False) is not leaving
     assert holds.get("Paused", False) == (status.phase == "Paused")
     assert status.observed_generation == before.generation
     assert status.message
-    assert "None" not in status.message
+    assert "None" not in status.message.replace("surge: None", "")
 
 
 def times_move_only_on_flips(before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
@@ -183,6 +328,8 @@ def looks_ahead(before: Snapshot, decision: Decision) -> None:
 
 def again_changes_nothing(before: Snapshot, decision: Decision) -> None:
     """Deciding on the own result; what was judged stays judged as long as the same revision is looked at."""
+    if before.baseline and before.status.stable is None and decision.status.stable:
+        return  # with the baseline in place spec's own version is next
     same = looked_at(before.status) == looked_at(decision.status)
     kept = ModelDeploymentStatus.model_validate(dump(decision.status))
     again = decide(replace(before, status=kept, assessments=before.assessments if same else ()))

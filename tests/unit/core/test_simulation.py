@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from modeldeploy.api.v1alpha1.rollout import Intent
 from modeldeploy.api.v1alpha1.status import Condition, ConditionStatus, ModelDeploymentStatus, Verdict
 from modeldeploy.core.assessment import Blame
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Workload
+from modeldeploy.core.traffic import INCUMBENT
 from unit.core import invariants
 from unit.core.build import rev
 from unit.core.cluster import CATEGORIES, VERSIONS, WRITTEN, Cluster, Opinion
@@ -31,6 +33,7 @@ class Operation(RuleBasedStateMachine):
         self.cluster = Cluster()
         self.away = False
         self.ended: frozenset[str] = frozenset()
+        self.lost: frozenset[str] = frozenset()
 
     @rule(minutes=st.integers(1, 8))
     def all_goes_well(self, minutes: int) -> None:
@@ -43,6 +46,7 @@ class Operation(RuleBasedStateMachine):
                 self.cluster.follow(router)
             self.cluster.now += timedelta(minutes=1)
             self.wake()
+            self.cluster.approve_if_asked()
 
     @rule(version=versions, minutes=st.integers(0, 4))
     def a_version_is_brought_in(self, version: str, minutes: int) -> None:
@@ -69,16 +73,72 @@ class Operation(RuleBasedStateMachine):
         self.cluster.generation += 1
         self.wake()
 
-    @rule(revision=revisions, ready=st.integers(0, 2), fatal=st.booleans(), settled=st.booleans())
-    def pods_change(self, revision: str, ready: int, fatal: bool, settled: bool) -> None:  # noqa: FBT001
+    @rule(revision=revisions, lost=st.integers(0, 6), fatal=st.booleans(), settled=st.booleans())
+    def pods_change(self, revision: str, lost: int, fatal: bool, settled: bool) -> None:  # noqa: FBT001
         if revision in self.cluster.pods:
-            problem = None if ready == 2 else "it crashes"
-            self.cluster.pods[revision] = Workload(2, ready, settled, 0, problem, fatal and ready < 2)
+            wanted = self.cluster.pods[revision].wanted
+            ready = max(0, wanted - lost)
+            problem = "it crashes" if ready < wanted else None
+            found = Workload(wanted, ready, settled, problem=problem, fatal=fatal and ready < wanted)
+            self.cluster.pods[revision] = found
             self.wake()
+
+    @rule(lost=st.integers(1, 6), track=st.sampled_from(["stable", "candidate"]))
+    def pods_of_a_track_are_lost(self, lost: int, track: str) -> None:
+        role = getattr(self.cluster.status, track)
+        if role:
+            self.pods_change(revision=role.revision, lost=lost, fatal=False, settled=True)
+
+    @rule(pods=st.integers(1, 4))
+    def load_grows(self, pods: int) -> None:
+        stable = self.cluster.status.stable
+        for _ in range(pods if stable else 0):
+            self.cluster.load_grows(stable.revision if stable else "")
+        self.wake()
+
+    @rule(
+        name=st.sampled_from(["abort", "undo", "retry", "approve", "promote"]),
+        revision=st.one_of(revisions, st.sampled_from([INCUMBENT, "rev9"])),
+        nonce=st.sampled_from([None, "again", "once more"]),
+    )
+    def a_human_wants(self, name: str, revision: str, nonce: str | None) -> None:
+        self.cluster.intents[name] = Intent(revision=revision, nonce=nonce)
+        self.cluster.generation += 1
+        self.wake()
+
+    @rule(name=st.sampled_from(["abort", "approve", "promote"]), nonce=st.integers(0, 99))
+    def a_human_wants_of_the_candidate(self, name: str, nonce: int) -> None:
+        candidate = self.cluster.status.candidate
+        if candidate:
+            self.a_human_wants(name=name, revision=candidate.revision, nonce=str(nonce))
+
+    @rule(what=st.sampled_from(["paused", "suspended"]), so=st.booleans())
+    def a_human_holds(self, what: str, so: bool) -> None:  # noqa: FBT001
+        setattr(self.cluster, what, so)
+        self.cluster.generation += 1
+        self.wake()
+
+    @rule(led_by=st.booleans(), there=st.booleans())
+    def incumbent(self, led_by: bool, there: bool) -> None:  # noqa: FBT001
+        self.cluster.led_by = led_by or self.cluster.led_by
+        self.cluster.incumbent = Workload(1, 1) if there and self.cluster.led_by else None
+        self.cluster.generation += 1
+        self.wake()
+
+    @rule(version=st.one_of(versions, st.none()))
+    def baseline(self, version: str | None) -> None:
+        self.cluster.baseline = version
+        self.wake()
+
+    @rule(answered=st.sampled_from([0, 499, 1000]))
+    def requests(self, answered: int) -> None:
+        self.cluster.answered = answered
+        self.wake()
 
     @rule(revision=revisions)
     def deployment_is_deleted(self, revision: str) -> None:
         self.cluster.pods.pop(revision, None)
+        self.lost |= {revision}
         self.wake()
 
     @rule(index=st.integers(0, 1))
@@ -132,6 +192,7 @@ class Operation(RuleBasedStateMachine):
     @rule()
     def status_is_lost(self) -> None:
         if self.cluster.pods or self.cluster.recorded:
+            self.cluster.now += timedelta(seconds=30)  # a restore takes longer than traffic changes
             self.cluster.kept = {}
             self.wake()
 
@@ -146,13 +207,18 @@ class Operation(RuleBasedStateMachine):
         status = self.cluster.settle()
         ready = condition(status, "Ready")
         target = rev(self.cluster.version or "")
-        if status.rejected and status.rejected.revision == target:
-            assert (ready.reason, condition(status, "Stalled").status) == ("RolledBack", ConditionStatus.TRUE)
+        assert status.stable
+        if status.rejected or status.undone:
+            assert ready.reason in ("RolledBack", "Aborted", "Undone")
+            assert condition(status, "Stalled").status is ConditionStatus.TRUE
+            speaks_of = (
+                status.undone.revision if status.undone else status.rejected and status.rejected.revision
+            )
+            assert speaks_of == target
         else:
             assert ready.status is ConditionStatus.TRUE, status.message
-            assert status.stable
             assert status.stable.revision == target
-        assert len(self.cluster.pods) == 1
+        assert self.cluster.pods.keys() == {status.stable.revision} - {INCUMBENT}
 
     def wake(self, *, blind: bool = False) -> None:
         if self.away:
@@ -162,6 +228,8 @@ class Operation(RuleBasedStateMachine):
         invariants.check(before, decision)
         self.cluster.act(decision)
         self.ended = (self.ended | decision.retired) - decision.running
+        running = decision.running - {INCUMBENT} if not self.cluster.suspended else frozenset()
+        assert running <= self.cluster.pods.keys() | self.lost
 
 
 def condition(status: ModelDeploymentStatus, name: str) -> Condition:
