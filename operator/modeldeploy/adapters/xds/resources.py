@@ -11,8 +11,8 @@ import envoy.config.cluster.v3.cluster_pb2
 import envoy.config.endpoint.v3.endpoint_pb2
 import envoy.config.listener.v3.listener_pb2
 import envoy.config.route.v3.route_pb2
+import envoy.extensions.access_loggers.stats.v3.stats_pb2
 import envoy.extensions.clusters.dns.v3.dns_cluster_pb2
-import envoy.extensions.filters.http.grpc_stats.v3.config_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2

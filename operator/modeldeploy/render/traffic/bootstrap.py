@@ -30,11 +30,11 @@ _CLUSTER_STATS = (
     r"|upstream_cx_(connect_fail|none_healthy)"
     r"|membership_(healthy|total)"
     r"|outlier_detection\.ejections_active"
-    r"|grpc\.\d+"
 )
 _REVISION = r"[^./]+/[^./]+/[^./]+"
 _KEPT_STATS = (
     rf"cluster\.{_REVISION}\.({_CLUSTER_STATS})",
+    r"grpc\.calls.*",
     r"(cluster_manager\.cds|listener_manager\.lds)\.update_(success|rejected)",
     r"control_plane\.connected_state",
     r"server\.(live|uptime)",
@@ -252,7 +252,6 @@ def _stats() -> dict[str, Any]:
         for part in parts
     ]
     tags.append({"tag_name": "envoy.response_code_class"})
-    tags.append({"tag_name": "grpc_status", "regex": r"^cluster\..+\.grpc(\.(\d+))$"})
     buckets = {"match": {"suffix": "upstream_rq_time"}, "buckets": list(LATENCY_BUCKETS_MS)}
     return {
         "use_all_default_tags": False,

@@ -22,7 +22,7 @@ from modeldeploy.render.traffic.envoy import (
     socket,
 )
 from modeldeploy.render.traffic.model import RoutedModel
-from modeldeploy.render.traffic.router_clusters import assignment, cluster
+from modeldeploy.render.traffic.router_clusters import METADATA, assignment, cluster
 from modeldeploy.render.traffic.router_routes import routes
 
 CONNECTION_SECONDS = 15
@@ -74,16 +74,11 @@ def _http(model: RoutedModel) -> dict[str, Any]:
         "stat_prefix": "models",
         "rds": {"route_config_name": model.key, "config_source": ADS},
         "http_filters": [
-            # Counts how calls end: their HTTP status is 200 whatever has happened.
-            extension(
-                "envoy.filters.http.grpc_stats",
-                "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
-                stats_for_all_methods=False,
-            ),
             extension(
                 "envoy.filters.http.router",
                 "envoy.extensions.filters.http.router.v3.Router",
                 suppress_envoy_headers=True,
+                upstream_log=[_endings(model)],
             ),
         ],
         # Clients count as external: their x-envoy-* headers could otherwise change retries and timeouts.
@@ -102,6 +97,28 @@ def _http(model: RoutedModel) -> dict[str, Any]:
         "common_http_protocol_options": {"max_connection_duration": seconds(CONNECTION_SECONDS)},
         "http1_safe_max_connection_duration": True,
     }
+
+
+def _endings(model: RoutedModel) -> dict[str, Any]:
+    # Counts how calls end, those of copies too: their HTTP status is 200 whatever has happened.
+    tags = {
+        "modeldeploy_namespace": model.namespace,
+        "modeldeploy_name": model.name,
+        "modeldeploy_revision": f"%CLUSTER_METADATA({METADATA}:revision)%",
+        "grpc_status": "%GRPC_STATUS_NUMBER%",
+    }
+    stat = {
+        "name": "calls",
+        "tags": [{"name": name, "value_format": value} for name, value in tags.items()],
+    }
+    counter = extension(
+        "envoy.access_loggers.stats",
+        "envoy.extensions.access_loggers.stats.v3.Config",
+        stat_prefix="grpc",
+        counters=[{"stat": stat, "value_fixed": 1}],
+    )
+    calls = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return {"filter": {"header_filter": {"header": calls}}, **counter}
 
 
 def _encrypted(model: RoutedModel, plain: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ BODY_BYTES = 8 * 1024 * 1024
 """What a router keeps of a request's body at most: to send it again, or for a candidate that reads its copy
 slowly. It bounds the memory of a request."""
 
+METADATA = "modeldeploy"
+"""Under this name a cluster tells its revision."""
+
 _UNLIMITED = 1_000_000
 _COPIES = 1024
 """Copies that a candidate may be busy with at a time, for each router pod. More than that are errors."""
@@ -28,6 +31,7 @@ def cluster(model: RoutedModel, backend: Backend) -> dict[str, Any]:
         "name": name,
         **({} if name == shared else {"alt_stat_name": shared}),
         **(_named(name, backend) if backend.hostname else _discovered()),
+        "metadata": {"filter_metadata": {METADATA: {"revision": backend.revision}}},
         "connect_timeout": "0.5s",
         # Envoy slows a request down as soon as this much of its copy waits to be read.
         "per_connection_buffer_limit_bytes": BODY_BYTES,
