@@ -75,7 +75,7 @@ def decide(snapshot: Snapshot) -> Decision:
     if found is not Situation.SUPERSEDED and draft.status.successor:
         draft = draft.with_status(successor=None)
     draft = retire_previous(draft, snapshot)
-    draft = _end_drained(draft, snapshot)
+    draft = images.note(_end_drained(draft, snapshot), snapshot)  # what has left has none in the status
     if roles(draft.status) != roles(asked.status):
         asked = verdicts.unjudged(asked)
     draft = conditions.settle(draft, asked)

@@ -7,6 +7,7 @@ for the others, and after a restart the routers are told what they know already.
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modeldeploy.adapters.kube.cache import Cache
@@ -151,7 +152,7 @@ class _Pods:
             weight=weight,
             cluster_ip=(service.get("spec") or {}).get("clusterIP", ""),
             service_port=stated["port"] if port else SERVICE_PORT,
-            endpoints=tuple(_endpoints(self._slices(revision), port or "http")),
+            endpoints=_usable(tuple(_endpoints(self._slices(revision), port or "http"))),
             http2=stated.get("protocol") == Protocol.HTTP2,
         )
 
@@ -172,6 +173,15 @@ def _endpoints(slices: Iterable[Object], name: str) -> Iterable[Endpoint]:
         if port is None:
             continue
         for endpoint in part.get("endpoints") or []:
-            ready = (endpoint.get("conditions") or {}).get("ready")
+            conditions = endpoint.get("conditions") or {}
+            if conditions.get("serving") is False:
+                continue
             for address in endpoint.get("addresses") or ():
-                yield Endpoint(address, port, ready=ready is not False)
+                yield Endpoint(address, port, ready=conditions.get("ready") is not False)
+
+
+def _usable(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Where no pod is ready, those that end but still answer are used, as kube-proxy does."""
+    if any(endpoint.ready for endpoint in endpoints):
+        return endpoints
+    return tuple(replace(endpoint, ready=True) for endpoint in endpoints)
