@@ -12,10 +12,9 @@ from modeldeploy.api.v1alpha1.status import Candidate, IntentStatus, Outcome, Re
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import BRIEF, Draft, clip
 from modeldeploy.core.ending import end_candidate
-from modeldeploy.core.newcomer import has_incumbent
 from modeldeploy.core.snapshot import Snapshot, Target
 from modeldeploy.core.steps import position, steps
-from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.core.traffic import INCUMBENT, has_incumbent
 
 LEAVES = "spec names another version by now, which takes the place of version {}"
 

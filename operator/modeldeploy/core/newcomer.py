@@ -9,7 +9,7 @@ from modeldeploy.core.draft import Draft
 from modeldeploy.core.ending import promote
 from modeldeploy.core.sizes import demand
 from modeldeploy.core.snapshot import Snapshot, Target
-from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.core.traffic import INCUMBENT, has_incumbent
 
 
 def start(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -98,8 +98,3 @@ def _behind_incumbent(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpe
 
 def _lacks_incumbent(draft: Draft, spec: ModelDeploymentSpec) -> bool:
     return draft.status.stable is None and has_incumbent(spec)
-
-
-def has_incumbent(spec: ModelDeploymentSpec) -> bool:
-    """Whether spec names something of the user's own that answers today."""
-    return spec.traffic.incumbent is not None or spec.adopt is not None

@@ -11,6 +11,7 @@ from modeldeploy.api.v1alpha1.status import (
     Verdict,
 )
 from modeldeploy.core.snapshot import Snapshot, Workload
+from modeldeploy.core.traffic import INCUMBENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,12 @@ class State:
 def serving(stable: Stable, snapshot: Snapshot) -> str:
     """What users get meanwhile."""
     workload = snapshot.observed.workloads.get(stable.revision)
+    name = "the incumbent" if stable.revision == INCUMBENT else f"version {stable.model_version}"
     if workload and workload.ready:
-        return f"version {stable.model_version} serves"
-    return f"version {stable.model_version} should serve, but {awaited(workload)}"
+        return f"{name} serves"
+    if stable.revision == INCUMBENT:
+        return f"{name} should serve, but has no ready endpoint"
+    return f"{name} should serve, but {awaited(workload)}"
 
 
 def awaited(workload: Workload | None) -> str:

@@ -8,14 +8,16 @@ from modeldeploy.api.v1alpha1.status import (
     Phase,
     Rejected,
     Stable,
+    Undone,
     Verdict,
 )
 from modeldeploy.core.saying import State, awaited, serving, told, unanswered
 from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.standing_trial import on_trial
-from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.core.traffic import INCUMBENT, has_incumbent
 from modeldeploy.core.waiting import (
+    carries,
     start_deadline,
 )
 
@@ -38,10 +40,10 @@ def _at_rest(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
     """Where an object stands that has no candidate."""
     if status.stable is None:
         return State(Phase.PENDING, "Progressing", "waiting to start")
-    if status.undone:
-        return _undone(snapshot, status.stable)
     if status.rejected:
         return _rolled_back(status, snapshot, status.stable, status.rejected)
+    if status.undone:
+        return _undone(snapshot, status.stable, status.undone)
     return _settled(status, snapshot, status.stable)
 
 
@@ -54,13 +56,29 @@ def _blocked(status: ModelDeploymentStatus, snapshot: Snapshot) -> State | None:
         return State(phase, "InvalidSpec", f"{wrong}{meanwhile}", stalled=True)
     if observed.rejection:
         return State(phase, "InvalidSpec", f"{observed.rejection}{meanwhile}", stalled=True)
-    if observed.incumbent and (status.stable is None or status.stable.revision == INCUMBENT):
-        return State(phase, "IncumbentNotFound", f"{observed.incumbent}{meanwhile}", stalled=True)
+    lost = _incumbent_lost(status, snapshot, snapshot.spec)
+    if lost:
+        return State(phase, "IncumbentNotFound", f"{lost}{meanwhile}", stalled=True)
     if observed.conflict:
         return State(phase, "NameConflict", f"{observed.conflict}{meanwhile}", stalled=True)
     if observed.failure:
         return State(phase, "ApplyFailed", f"{observed.failure}; it will be tried again{meanwhile}")
     return None
+
+
+def _incumbent_lost(
+    status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec
+) -> str | None:
+    """Why what answers today, or should, can't be led to, with the mend."""
+    stable = status.stable
+    if stable and stable.revision != INCUMBENT:
+        return None
+    if stable and not has_incumbent(spec):
+        return (
+            "the incumbent is stable, but spec no longer names it; "
+            "put spec.traffic.incumbent back until a version is promoted"
+        )
+    return snapshot.observed.incumbent
 
 
 def _starting(
@@ -77,6 +95,9 @@ def _starting(
         span = (start_deadline(spec, candidate) - candidate.started_at).total_seconds()
         text += f"; not ready within {spell_duration(span)}, mend spec.model or spec.server"
         return State(phase, "ProgressDeadlineExceeded", text, stalled=True)
+    if status.stable and spec.rollout.control.paused and carries(workload, candidate):
+        text += "; paused by spec.rollout.control.paused, set it to false to go on"
+        return State(Phase.PAUSED, "PausedByUser", text, paused=True)
     return State(phase, "PodsNotReady" if problem else "Progressing", text)
 
 
@@ -96,10 +117,10 @@ def _suspended(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
     return State(Phase.PAUSED, "Suspended", text, stalled=True, paused=True)
 
 
-def _undone(snapshot: Snapshot, stable: Stable) -> State:
+def _undone(snapshot: Snapshot, stable: Stable, undone: Undone) -> State:
     text = (
-        f"a human went back to version {stable.model_version}; {serving(stable, snapshot)}. "
-        "Change spec.model, or retry with spec.rollout.control.retry, to bring another in"
+        f"a human went back from the version in spec; {serving(stable, snapshot)}. "
+        f"Change spec.model to bring another in, or try this one again with spec.rollout.control.retry: {{revision: {undone.revision}}}"
     )
     return State(Phase.HEALTHY, "Undone", text, stalled=True)
 
@@ -107,10 +128,12 @@ def _undone(snapshot: Snapshot, stable: Stable) -> State:
 def _rolled_back(
     status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable, rejected: Rejected
 ) -> State:
+    retried = status.undone.revision if status.undone else rejected.revision
     how = "was aborted" if rejected.reason == "Aborted" else "was rolled back"
     text = (
         f"version {rejected.model_version} {how}: {rejected.message}; {serving(stable, snapshot)}. "
-        "Change spec.model or spec.server to try another, or retry with spec.rollout.control.retry"
+        "Change spec.model or spec.server to try another, or try this one again with "
+        f"spec.rollout.control.retry: {{revision: {retried}}}"
     )
     returning = any(entry.revision == rejected.revision for entry in status.draining)
     phase = Phase.ROLLING_BACK if returning else Phase.DEGRADED

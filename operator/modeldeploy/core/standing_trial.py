@@ -8,6 +8,7 @@ from modeldeploy.api.v1alpha1.status import (
     PreviewRoute,
     Verdict,
 )
+from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.draft import after
 from modeldeploy.core.saying import State, awaited, told, unanswered
 from modeldeploy.core.snapshot import Snapshot
@@ -69,6 +70,8 @@ def on_trial(
         text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
         return State(Phase.PAUSED, reason, text, paused=True)
     beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
+    if answers_alone(snapshot):
+        beyond = f"stable has no ready pod to take requests back{beyond and '; '}{beyond}"
     parts = [where, *([f"waits for {lacks}"] if lacks else []), *([beyond] if beyond else [])]
     return State(Phase.PROGRESSING, "Progressing", "; ".join(parts))
 
@@ -82,13 +85,20 @@ def _stopped(
         beyond = told(entry for entry in status.metrics if entry.name in breaching)
         return "MetricBreached", f"{beyond}. It goes on when that passes; change spec.model to end it"
     if spec.rollout.control.paused:
-        return "PausedByUser", "paused by spec.rollout.control.paused"
+        return "PausedByUser", "paused by spec.rollout.control.paused, set it to false to go on"
     if snapshot.observed.unable:
         return "ProviderUnable", snapshot.observed.unable
     if _only_approval_lacks(snapshot, spec, candidate):
-        why = f"waits for approval of revision {candidate.revision} in spec.rollout.control.approve"
-        return "AwaitingApproval", why
+        return "AwaitingApproval", _asks(spec, candidate)
     return None
+
+
+def _asks(spec: ModelDeploymentSpec, candidate: Candidate) -> str:
+    """How to approve; an approval that has been used needs a nonce to tell the next from it."""
+    used = spec.rollout.control.approve
+    again = ", nonce: another" if used and used.revision == candidate.revision else ""
+    how = f"spec.rollout.control.approve: {{revision: {candidate.revision}{again}}}"
+    return f"waits for a human's approval: {how}"
 
 
 def _only_approval_lacks(snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> bool:

@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, PreviewRoute
 
 INCUMBENT = "incumbent"
 """Stands for a revision's name where a Service of the user's own answers."""
+
+
+def has_incumbent(spec: ModelDeploymentSpec) -> bool:
+    """Whether spec names something of the user's own that answers today."""
+    return spec.traffic.incumbent is not None or spec.adopt is not None
 
 
 def shares(status: ModelDeploymentStatus) -> dict[str, int]:

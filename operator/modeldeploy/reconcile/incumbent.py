@@ -15,9 +15,8 @@ from modeldeploy.adapters.kube.resources import DEPLOYMENT, ENDPOINT_SLICE, SERV
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
-from modeldeploy.core.newcomer import has_incumbent
 from modeldeploy.core.snapshot import Workload
-from modeldeploy.core.traffic import INCUMBENT
+from modeldeploy.core.traffic import INCUMBENT, has_incumbent
 from modeldeploy.render import adopted
 from modeldeploy.render.meta import Owner, is_owned
 

@@ -40,7 +40,10 @@ pytestmark = pytest.mark.unit
 BOTH = {"v1": ready(), "v2": ready()}
 PULL = "pod digits-1: its image cannot be pulled (ImagePullBackOff: not found)"
 FELL_BACK = "version v2 was rolled back: nulls 24% of 412 answers (max 5%)"
-TRY = "Change spec.model or spec.server to try another, or retry with spec.rollout.control.retry"
+TRY = (
+    "Change spec.model or spec.server to try another, or try this one again with "
+    "spec.rollout.control.retry: {revision: revv2}"
+)
 PAUSED = "nulls 24% of 412 answers (max 5%). It goes on when that passes; change spec.model to end it"
 NO_ROUTER = Routers(problem="no pod of Deployment router is ready")
 AWAY = replace(waiting(Verdict.ERROR), message="nulls: Prometheus at http://p: connection refused")

@@ -183,7 +183,8 @@ class TestRollback:
         assert now.verdict == "Breach: nulls"
         assert now.message == (
             "version v2 was rolled back: nulls 24% of 412 answers (max 5%); version v1 serves. "
-            "Change spec.model or spec.server to try another, or retry with spec.rollout.control.retry"
+            "Change spec.model or spec.server to try another, or try this one again with "
+            "spec.rollout.control.retry: {revision: revv2}"
         )
         assert [(event.reason, event.message) for event in self.decision.events] == [
             ("MetricBreached", "nulls 24% of 412 answers (max 5%)"),
