@@ -17,6 +17,7 @@ from unit.adapters.data_plane import (
     backend,
     end_pods,
     exchange,
+    free_port,
     get,
     load,
     model,
@@ -211,7 +212,7 @@ async def test_request_ids_stay_and_clients_cannot_change_retries(routed: Plane)
 
 async def test_models_have_a_listener_each_and_losing_one_leaves_the_others(routed: Plane) -> None:
     pod = await Pod().start()
-    other = routed.port + 1
+    other = free_port()
     first = model(routed.port, 1, backend("r1", 100, pod), name=routed.name)
     second = model(other, 7, backend("r1", 100, pod), name="ranker")
     routed.server.publish(NAMESPACE, [first, second])
