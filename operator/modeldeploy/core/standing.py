@@ -119,8 +119,9 @@ def _suspended(status: ModelDeploymentStatus, snapshot: Snapshot) -> State:
 
 def _undone(snapshot: Snapshot, stable: Stable, undone: Undone) -> State:
     text = (
-        f"a human went back from the version in spec; {serving(stable, snapshot)}. "
-        f"Change spec.model to bring another in, or try this one again with spec.rollout.control.retry: {{revision: {undone.revision}}}"
+        f"a human went back from the version in spec; {serving(stable, snapshot)}. Change spec.model to "
+        "bring another in, or try this one again with "
+        f"spec.rollout.control.retry: {{revision: {undone.revision}}}"
     )
     return State(Phase.HEALTHY, "Undone", text, stalled=True)
 
