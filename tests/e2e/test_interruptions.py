@@ -20,7 +20,6 @@ pytestmark = pytest.mark.e2e
 
 RATE = 200.0
 LONG = [{"weight": 30, "hold": "10m"}]
-ENDLESS = {"weight": 80, "hold": "10m"}
 SHORT = [{"weight": 30, "hold": "1s"}, {"weight": 60, "hold": "1s"}]
 _names = (f"w{number}" for number in itertools.count(1))
 
@@ -119,13 +118,14 @@ def test_back_to_the_stable_version(digits: Place) -> None:
 
 def test_paused_approved_promoted_and_undone_without_a_new_pod(digits: Place) -> None:
     before = digits.status()["stable"]
-    steps = [{"weight": 30, "hold": "1s"}, {"weight": 50, "approval": "Required", "hold": "0s"}, ENDLESS]
-    version = next(_names)
-    obj = wanted(digits, version, steps)
-    obj["spec"]["rollout"]["control"] = {"paused": True}
-    digits.apply(obj)
-    revision = digits.until_step(version)["status"]["candidate"]["revision"]
-    time.sleep(2)
+    steps = [
+        {"weight": 30, "hold": "3s"},
+        {"weight": 50, "approval": "Required", "hold": "0s"},
+        {"weight": 80, "hold": "10m"},
+    ]
+    version, revision = begin(digits, steps)
+    control(digits, paused=True)
+    time.sleep(4)
     assert digits.status()["candidate"]["step"] == 1
     control(digits, paused=False)
     digits.until_step(version, 2)
@@ -229,11 +229,12 @@ def test_a_version_that_never_gets_ready(digits: Place) -> None:
     assert status["stable"]["modelVersion"] == stable
 
 
-def test_its_objects_are_deleted(digits: Place) -> None:
+def test_its_workloads_are_deleted(digits: Place) -> None:
+    """Not their Services: with these go the EndpointSlices, the only way to the pods."""
     stable = digits.status()["stable"]["revision"]
     version, revision = begin(digits, [{"weight": 30, "hold": "6s"}])
     for of in (stable, revision):
-        for kind in ("Service", "PodDisruptionBudget", "Deployment"):
+        for kind in ("PodDisruptionBudget", "Deployment"):
             digits.api.delete(kind, digits.namespace, f"digits-{of}")
     until(
         lambda: digits.api.get("Deployment", digits.namespace, f"digits-{revision}"), "the Deployment again"
@@ -255,7 +256,9 @@ def test_back_to_the_previous_version_while_it_is_warm(digits: Place) -> None:
 def test_one_version_at_a_time(digits: Place) -> None:
     """Where compute suffices for one version only, stable gives way pod by pod as far as it can."""
     version = next(_names)
-    digits.apply(wanted(digits, version, SHORT, surge="None"))
+    obj = wanted(digits, version, SHORT, surge="None")
+    del obj["spec"]["rollout"]["keepPrevious"]  # there would be no room for it
+    digits.apply(obj)
     digits.until_ready(version)
 
 

@@ -56,7 +56,7 @@ class Relay:
         self._server = found.host
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._carry)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
