@@ -128,7 +128,11 @@ def _client(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS = {
-    "up": _up, "down": _down, "status": _status, "load": _load, "addons": _addons,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "load": _load,
+    "addons": _addons,
     **dict.fromkeys(CLIENTS, _client),
 }
 
