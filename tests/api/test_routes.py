@@ -137,14 +137,15 @@ async def test_the_standard_channel_has_no_sessions(routes_kube: Kube, owner: Ow
 
 async def test_weights_of_a_changed_route_are_not_set(routes_kube: Kube, owner: Owner) -> None:
     backends = [{"name": f"recogniser-{track}", "port": 80} for track in ("stable", "candidate")]
+    rules = {"rules": [{"backendRefs": backends}]}
     obj = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": {"name": "mine", "namespace": owner.namespace},
-        "spec": {"rules": [{"backendRefs": backends}]},
+        "spec": rules,
     }
     seen = await routes_kube.apply(obj, manager="git")
-    changed = {**obj, "spec": {**obj["spec"], "hostnames": ["other.example"]}}
+    changed = {**obj, "spec": rules | {"hostnames": ["other.example"]}}
     await routes_kube.apply(changed, manager="git")
     place = (HTTP_ROUTE, owner.namespace, "mine")
 

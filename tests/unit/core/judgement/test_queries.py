@@ -146,7 +146,7 @@ def test_without_a_router_the_models_own_server_counts() -> None:
     }
     answers = {"200": 7, "404": 1, "500": 2, "503": 3}
     vector = [
-        {"metric": {**labels, "code": code}, "value": [0, str(count)]} for code, count in answers.items()
+        {"metric": labels | {"code": code}, "value": [0, str(count)]} for code, count in answers.items()
     ]
     shared = share_out(requests, vector)["shop", "digits"]
     assert {row.part: row.value for row in shared.rows} == {"2": 7, "4": 1, "5": 5}
@@ -156,6 +156,6 @@ def test_a_server_s_seconds_are_milliseconds_like_the_router_s() -> None:
     latency = family_query(Family.LATENCY, served=True)
     labels = {"namespace": "shop", "modeldeploy_name": "digits", "modeldeploy_revision": "a", "pod": "p"}
     edges = ("0.0025", "0.3", "+Inf")
-    vector = [{"metric": {**labels, "le": edge}, "value": [0, "1"]} for edge in edges]
+    vector = [{"metric": labels | {"le": edge}, "value": [0, "1"]} for edge in edges]
     rows = share_out(latency, vector)["shop", "digits"].rows
     assert sorted(float(row.part) for row in rows) == [2.5, 300.0, math.inf]
