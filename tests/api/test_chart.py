@@ -110,6 +110,7 @@ def test_the_operator_reads_the_settings_that_the_chart_gives(chart_cluster: Clu
         prometheus_allowed_urls=("http://team-a.metrics:9090", "https://other.example/x"),
         router_image="registry.example/envoy:1.39",
         router_replicas=3,
+        router_autoscaling=(3, 6, 50),
         xds_address=f"modeldeploy-models-xds.{NAMESPACE}.svc.corp.example:19000",
         xds_port=19000,
         lease_name="modeldeploy-leader",
