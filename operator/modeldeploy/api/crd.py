@@ -79,6 +79,13 @@ NAME_RULES = (
         "\\'-\\' "
         "only, starting with a letter and ending with a letter or digit'",
     },
+    {
+        "rule": "!has(self.spec) || !has(self.spec.traffic) || !has(self.spec.traffic.incumbent) || "
+        "self.spec.traffic.incumbent.service != self.metadata.name",
+        "fieldPath": ".spec.traffic.incumbent.service",
+        "message": "is the Service that leads to this object itself; give the object another name, or use "
+        "spec.adopt to take the Service over",
+    },
 )
 
 _ORIGIN = "Generated from operator/modeldeploy/api by `python -m modeldeploy.api.crd --write`."
