@@ -33,11 +33,16 @@ def demand(snapshot: Snapshot, spec: ModelDeploymentSpec, known: int = 0) -> int
 
 
 def needed(spec: ModelDeploymentSpec, share: int, demanded: int) -> int:
-    """Pods that a candidate needs for a share of requests, answered or copied, in percent."""
+    """Pods that a candidate needs for a share of requests, answered or copied, in percent.
+
+    Where stable gives way (`surge: None`) it is rounded down, so that stable has a pod while it has a share.
+    """
     if share >= 100:  # noqa: PLR2004 - percent
         return demanded
     if spec.rollout.scaling is Scaling.FULL and spec.rollout.surge is Surge.FULL:
         return demanded
+    if spec.rollout.surge is Surge.NONE:
+        return max(1, demanded * share // 100)
     return max(1, math.ceil(demanded * share / 100))
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from modeldeploy.core.rollout import decide
-from modeldeploy.core.sizes import carried
+from modeldeploy.core.sizes import carried, needed
 from modeldeploy.core.snapshot import Workload
-from unit.core.build import candidate, observed, ready, rev, snapshot, starting, status
+from unit.core.build import candidate, observed, ready, rev, snapshot, spec, starting, status
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +30,12 @@ FOUR = {"min": 4, "max": 10}
 def test_a_newcomer_beside_stable(written: dict[str, Any], runs: int, stable: int, newcomer: int) -> None:
     decision = decide(snapshot("v2", None, observed({"v1": ready(runs)}), replicas=FOUR, **written))
     assert decision.sizes == {rev("v1"): stable, rev("v2"): newcomer}
+
+
+@pytest.mark.parametrize("share", range(1, 100))
+@pytest.mark.parametrize("demanded", [2, 3, 7])
+def test_giving_way_leaves_stable_a_pod_while_it_has_a_share(demanded: int, share: int) -> None:
+    assert 1 <= needed(spec(surge="None"), share, demanded) < demanded
 
 
 def test_what_surge_none_costs_is_said() -> None:
