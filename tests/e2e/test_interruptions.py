@@ -262,7 +262,7 @@ def test_one_version_at_a_time(digits: Place) -> None:
 
 def test_plain_manifests_are_taken_over(installed: Installation) -> None:
     with installed.place() as place:
-        obj = wanted(place, "v1", SHORT)
+        obj = wanted(place, "v1", SHORT, keepPrevious="5s")
         _plain(place, obj, "digits")
         with steady(place) as load:
             obj["spec"]["adopt"] = {"deployment": "plain"}
