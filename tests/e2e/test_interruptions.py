@@ -230,14 +230,12 @@ def test_a_version_that_never_gets_ready(digits: Place) -> None:
 
 
 def test_a_candidates_workload_is_deleted(digits: Place) -> None:
-    """Its share returns until its pods are back. (Without stable's pods nobody could answer.)"""
-    version, revision = begin(digits, [{"weight": 30, "hold": "6s"}])
+    """Its requests return to stable at once. (Without stable's pods nobody could answer.)"""
+    version, revision = begin(digits, [{"weight": 30, "hold": "1m"}])
     for kind in ("PodDisruptionBudget", "Deployment"):
         digits.api.delete(kind, digits.namespace, f"digits-{revision}")
-    until(
-        lambda: digits.api.get("Deployment", digits.namespace, f"digits-{revision}"), "the Deployment again"
-    )
-    digits.until(lambda status: "candidate" not in status, f"the end of {version}'s rollout")
+    status = digits.until_ended(version, "RolledBack")["status"]
+    assert ending(status, version)["reason"] == "CandidateUnavailable"
 
 
 def test_back_to_the_previous_version_while_it_is_warm(digits: Place) -> None:
