@@ -5,8 +5,11 @@ kubelet, kube-proxy rules and pod interfaces meet nobody else's here, its ports 
 removing the namespace removes them all. The machine reaches pods and Services by two routes into it.
 """
 
+import contextlib
+import itertools
 import json
 import os
+import random
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,11 +89,18 @@ def taken_networks() -> list[IPv4Network]:
     return [each for each in networks if isinstance(each, IPv4Network) and each.prefixlen]
 
 
+FIRST_PORT, LAST_PORT = 20_000, 29_999
+"""Below what machines give outgoing connections by chance, and below Kubernetes' node ports."""
+_ports = itertools.cycle(range(random.randrange(FIRST_PORT, LAST_PORT), LAST_PORT + 1))  # noqa: S311
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nothing listens on, that no connection is given by chance, and never the same twice."""
+    for port in itertools.islice(_ports, LAST_PORT - FIRST_PORT):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise ClusterError(f"no port from {FIRST_PORT} to {LAST_PORT} is free")
 
 
 def _link(network: Network) -> tuple[str, str]:

@@ -1,32 +1,17 @@
 """Operators as processes of their own, `python -m modeldeploy`, with what a test may do to one."""
 
 import asyncio
-import contextlib
-import itertools
 import os
-import random
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.network import free_port
 from cluster.paths import REPOSITORY
 
-FIRST, LAST = 20_000, 32_000
-"""Ports that no connection of this machine is given by chance while an operator is away."""
 KILLED = -signal.SIGKILL
-_ports = itertools.cycle(range(random.randrange(FIRST, LAST), LAST))  # noqa: S311
-
-
-def free_port() -> int:
-    """A port that nothing listens on, and that stays the test's own."""
-    for port in itertools.islice(_ports, LAST - FIRST):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 @dataclass(eq=False)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import yaml
 
-from api.kill.operators import Operator, free_port
+from api.kill.operators import Operator
 from api.kill.relay import Relay
 from api.kill.scenarios import LONG, SHORT, manifest, on_trial, serves
 from api.kill.stage import Stage, counted, stage
 from api.kill.world import World, until
+from cluster.network import free_port
 from cluster.paths import REPOSITORY
 
 LEASE = 3.0

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.kill.operators import Guard, Operator, free_port
+from api.kill.operators import Guard, Operator
 from api.kill.scenarios import SCENARIOS, Scenario
 from api.kill.stage import PATIENCE, Stage, stage, writes
 from api.kill.states import State, difference
 from api.kill.world import World, cancelled
+from cluster.network import free_port
 
 STAYS = 0.7
 """Seconds for which an end that was reached must last."""

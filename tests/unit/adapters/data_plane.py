@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cluster.network import free_port
 from modeldeploy.adapters.xds import Nack, Tls, XdsServer
 from modeldeploy.render.traffic import bootstrap
 from modeldeploy.render.traffic.model import REVISION_HEADER, Backend, Endpoint, RoutedModel
@@ -20,21 +20,6 @@ from modeldeploy.render.traffic.router import CONFIG_DIR
 ENVOY = resources.files("envoy") / "_bin" / "envoy"
 NAMESPACE = "voice-search"
 nacks: list[Nack] = []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports(number: int) -> list[int]:
-    """So many different ports."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """A real Prometheus, and a page of metrics for it to scrape."""
 
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from cluster import debian
+from cluster.network import free_port
 from cluster.shell import ClusterError, UnavailableError
 
 _CONFIG = """
@@ -33,12 +33,6 @@ def program() -> str | None:
         return str(debian.unpacked() / "usr/bin/prometheus")
     except (UnavailableError, ClusterError):
         return None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Page:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster.network import free_port
 from modeldeploy.adapters.prometheus import Prometheus, Result
 from modeldeploy.core.judgement import QueryFailed
 from modeldeploy.core.promql import confine
-from unit.adapters.prometheus_server import Page, PrometheusServer, free_port, program
+from unit.adapters.prometheus_server import Page, PrometheusServer, program
 
 pytestmark = [
     pytest.mark.api,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cluster.network import free_port
 from modeldeploy.adapters.prometheus import Prometheus, Result
 from modeldeploy.adapters.sampler import Sampler, Ticket, next_tick, tick
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
 from modeldeploy.core.judgement import Counters, Evidence, NoData, Number, QueryFailed, Roles
-from unit.adapters.prometheus_server import Page, PrometheusServer, free_port, program
+from unit.adapters.prometheus_server import Page, PrometheusServer, program
 from unit.core.judgement.simulation import make_spec
 
 pytestmark = [

@@ -3,11 +3,11 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from cluster.network import free_port
 from modeldeploy.adapters.xds import Tls
 from modeldeploy.render.traffic.model import Backend, Endpoint
 from unit.adapters.data_plane import (
@@ -15,9 +15,7 @@ from unit.adapters.data_plane import (
     Plane,
     Pod,
     backend,
-    end_pods,
     exchange,
-    free_port,
     get,
     load,
     model,
@@ -28,21 +26,6 @@ from unit.adapters.data_plane import (
 )
 
 pytestmark = pytest.mark.api
-
-
-@pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plane]:
-    async with plane(tmp_path_factory.mktemp("shared")) as running:
-        running.server.publish(NAMESPACE, [])
-        await running.router.ready()
-        yield running
-
-
-@pytest.fixture
-async def routed(shared: Plane, request: pytest.FixtureRequest) -> AsyncIterator[Plane]:
-    """The router of all tests here, with a model of this test's own."""
-    yield Plane(shared.server, shared.router, name=request.node.name[5:50])
-    await end_pods()
 
 
 async def test_a_router_is_ready_only_with_its_configuration(tmp_path: Path) -> None:

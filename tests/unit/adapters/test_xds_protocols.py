@@ -5,13 +5,14 @@ import re
 import ssl
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import grpc
 import pytest
 
+from cluster.network import free_port
 from modeldeploy.render.traffic import placeholder, router
 from modeldeploy.render.traffic.model import Backend, Endpoint, ExtraPort, Trial
 from unit.adapters.data_plane import (
@@ -20,7 +21,6 @@ from unit.adapters.data_plane import (
     Pod,
     backend,
     end_pods,
-    free_port,
     get,
     load,
     plane,
@@ -29,20 +29,6 @@ from unit.adapters.data_plane import (
 )
 
 pytestmark = pytest.mark.api
-
-
-@pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plane]:
-    async with plane(tmp_path_factory.mktemp("shared")) as running:
-        running.server.publish(NAMESPACE, [])
-        await running.router.ready()
-        yield running
-
-
-@pytest.fixture
-async def routed(shared: Plane, request: pytest.FixtureRequest) -> AsyncIterator[Plane]:
-    yield Plane(shared.server, shared.router, name=request.node.name[5:50])
-    await end_pods()
 
 
 class Model:

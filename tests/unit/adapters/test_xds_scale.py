@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.network import free_port
 from modeldeploy.render.traffic.model import RoutedModel
 from unit.adapters.data_plane import (
     NAMESPACE,
@@ -14,7 +15,6 @@ from unit.adapters.data_plane import (
     Pod,
     backend,
     end_pods,
-    free_ports,
     get,
     load,
     model,
@@ -38,7 +38,7 @@ def rss_mib(routed: Plane) -> float:
 
 async def test_a_hundred_models_share_a_namespaces_router(tmp_path: Path) -> None:
     pods = [await Pod().start() for _ in range(2)]
-    ports = free_ports(MODELS)
+    ports = [free_port() for _ in range(MODELS)]
 
     def models(generation: int, share: int) -> list[RoutedModel]:
         split = backend("r1", 100 - share, pods[0]), backend("r2", share, pods[1])

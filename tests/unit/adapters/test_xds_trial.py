@@ -5,19 +5,16 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from modeldeploy.render.traffic.model import Trial
 from unit.adapters.data_plane import (
-    NAMESPACE,
     Plane,
     Pod,
     Router,
     backend,
-    end_pods,
     get,
     load,
     plane,
@@ -28,20 +25,6 @@ from unit.adapters.data_plane import (
 pytestmark = pytest.mark.api
 
 PREVIEW = ("x-modeldeploy-preview", "candidate")
-
-
-@pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plane]:
-    async with plane(tmp_path_factory.mktemp("shared")) as running:
-        running.server.publish(NAMESPACE, [])
-        await running.router.ready()
-        yield running
-
-
-@pytest.fixture
-async def routed(shared: Plane, request: pytest.FixtureRequest) -> AsyncIterator[Plane]:
-    yield Plane(shared.server, shared.router, name=request.node.name[5:50])
-    await end_pods()
 
 
 async def counted(routed: Plane, revision: str) -> Counter[str]:
