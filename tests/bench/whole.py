@@ -6,7 +6,7 @@ from bench.figure import Figure
 from bench.writes import Writes
 from cluster.progress import say, step
 from digits.load import Load
-from e2e.support import Place
+from e2e.support import Place, restarts
 
 STEPS = (5, 20, 50, 75)
 HOLD = "5s"
@@ -36,27 +36,19 @@ def _rollout(place: Place) -> list[Figure]:
     place.apply(_manifest(place, "v3"))
     last = place.until_step("v3", len(STEPS), name=NAME)
     revision = last["status"]["candidate"]["revision"]
-    pods = _containers(place, revision)
+    pods = restarts(place.pods(revision))
     place.until_ready("v3", name=NAME)
     place.until(lambda status: not (status.get("previous") or status.get("draining")), "v1's end", name=NAME)
     time.sleep(SETTLE)
     written = Writes.of(place).since(before)
     say(f"  written: {written.counts}")
     writes = sum(count for key, count in written.counts.items() if not key.endswith(" Event"))
-    anew = set(_containers(place, revision).items()) - set(pods.items())
+    anew = set(restarts(place.pods(revision)).items()) - set(pods.items())
     place.api.delete("ModelDeployment", place.namespace, NAME)
     return [
         Figure("promotion_pod_restarts", len(anew), "pods started anew or restarted", RESTARTS_BAR),
         Figure("api_writes_per_rollout", writes, "writes of 4 steps, but Events and lease", WRITES_BAR),
     ]
-
-
-def _containers(place: Place, revision: str) -> dict[str, int]:
-    """Restarts of every pod of a revision, by UID."""
-    return {
-        uid: sum(one["restartCount"] for one in pod["status"].get("containerStatuses", ()))
-        for uid, pod in place.pods(revision).items()
-    }
 
 
 def _manifest(place: Place, version: str) -> dict[str, object]:

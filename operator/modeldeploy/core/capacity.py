@@ -5,7 +5,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate
 from modeldeploy.core.sizes import carried, demand, needed
 from modeldeploy.core.snapshot import Snapshot
-from modeldeploy.core.steps import Stage, position, steps
+from modeldeploy.core.steps import Stage, position, stage_at, steps
 from modeldeploy.core.verdicts import breaches
 
 
@@ -78,8 +78,7 @@ def has_no_fallback(snapshot: Snapshot) -> bool:
 
 def stage_now(spec: ModelDeploymentSpec, candidate: Candidate) -> Stage:
     """The step under way as spec has it; for a plan that has none any more, what the candidate gets."""
-    plan = steps(spec)
-    return plan[position(spec, candidate.step) - 1] if plan else as_it_is(candidate)
+    return stage_at(spec, candidate.step) or as_it_is(candidate)
 
 
 def as_it_is(candidate: Candidate) -> Stage:

@@ -13,7 +13,7 @@ from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import BRIEF, Draft, clip
 from modeldeploy.core.ending import end_candidate
 from modeldeploy.core.snapshot import Snapshot, Target
-from modeldeploy.core.steps import position, steps
+from modeldeploy.core.steps import position, stage_at, steps
 from modeldeploy.core.traffic import INCUMBENT, has_incumbent
 
 LEAVES = "spec names another version by now, which takes the place of version {}"
@@ -136,7 +136,8 @@ def _approve(draft: Draft, snapshot: Snapshot, intent: Intent) -> Answer:
     if _leaves(draft, snapshot, candidate):
         return Answer(draft, accepted=False, message=LEAVES.format(candidate.model_version))
     number = position(spec, candidate.step)
-    if not number or not steps(spec)[number - 1].approval:
+    stage = stage_at(spec, candidate.step)
+    if stage is None or not stage.approval:
         now = f"step {number} of {len(steps(spec))} needs" if number else "its pods still start, which needs"
         why = f"{now} no approval; approve with another nonce when a step waits for it"
         return Answer(draft, accepted=False, message=why)

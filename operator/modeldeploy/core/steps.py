@@ -56,6 +56,12 @@ def position(spec: ModelDeploymentSpec, step: int) -> int:
     return min(step, len(_written(spec.rollout)))
 
 
+def stage_at(spec: ModelDeploymentSpec, step: int) -> Stage | None:
+    """The step of that number (from 1), or the last of a plan that became shorter; None before the first."""
+    plan = steps(spec)
+    return plan[min(step, len(plan)) - 1] if plan and step else None
+
+
 def _written(rollout: Rollout) -> tuple[Step, ...]:
     if rollout.strategy is Strategy.IMMEDIATE:
         return ()

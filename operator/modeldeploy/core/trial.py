@@ -3,9 +3,7 @@
 from modeldeploy.api.quantity import spell_duration
 from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.api.v1alpha1.status import (
-    Candidate,
-)
+from modeldeploy.api.v1alpha1.status import Candidate
 from modeldeploy.core.assessment import Blame
 from modeldeploy.core.capacity import (
     as_it_is,

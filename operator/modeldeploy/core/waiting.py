@@ -4,14 +4,11 @@ from datetime import datetime
 
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.api.v1alpha1.status import (
-    Candidate,
-    Verdict,
-)
+from modeldeploy.api.v1alpha1.status import Candidate, Verdict
 from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.draft import after
 from modeldeploy.core.snapshot import Snapshot, Workload
-from modeldeploy.core.steps import Stage, position, steps
+from modeldeploy.core.steps import position, stage_at, steps
 from modeldeploy.core.traffic import INCUMBENT
 
 
@@ -29,8 +26,8 @@ def start_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
 
 def step_end(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
     """When the step under way has held long enough."""
-    number = position(spec, candidate.step)
-    return after(candidate.step_started_at, steps(spec)[number - 1].hold if number else 0)
+    stage = stage_at(spec, candidate.step)
+    return after(candidate.step_started_at, stage.hold if stage else 0)
 
 
 def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
@@ -38,16 +35,10 @@ def step_deadline(spec: ModelDeploymentSpec, candidate: Candidate) -> datetime:
     return after(step_end(spec, candidate), seconds(spec.rollout.progress_deadline))
 
 
-def stage_of(snapshot: Snapshot) -> Stage | None:
-    """The step under way with all that holds in it; None before the first."""
-    candidate, spec = snapshot.status.candidate, snapshot.spec
-    number = position(spec, candidate.step) if candidate and spec else 0
-    return steps(spec)[number - 1] if spec and number else None
-
-
 def holding(snapshot: Snapshot) -> tuple[Assessment, ...]:
     """The metrics that a step still waits for; where no requests come by themselves, it waits for none."""
-    stage = stage_of(snapshot)
+    candidate, spec = snapshot.status.candidate, snapshot.spec
+    stage = stage_at(spec, candidate.step) if candidate and spec else None
     if stage is not None and not stage.has_traffic:
         return ()
     free = (Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.BREACH)
@@ -56,16 +47,15 @@ def holding(snapshot: Snapshot) -> tuple[Assessment, ...]:
 
 def lacks_requests(snapshot: Snapshot, candidate: Candidate) -> int | None:
     """The step's `minRequests` while the candidate hasn't answered so many, else None."""
-    if snapshot.spec is None or not steps(snapshot.spec):
-        return None
-    floor = steps(snapshot.spec)[position(snapshot.spec, candidate.step) - 1].min_requests
+    stage = stage_at(snapshot.spec, candidate.step) if snapshot.spec else None
+    floor = stage.min_requests if stage else None
     return floor if floor and snapshot.answered < floor else None
 
 
 def awaits_approval(spec: ModelDeploymentSpec, candidate: Candidate) -> bool:
     """Whether the step under way ends only when a human says so, and none has."""
-    number = position(spec, candidate.step)
-    return bool(number) and steps(spec)[number - 1].approval and candidate.approved != number
+    stage = stage_at(spec, candidate.step)
+    return stage is not None and stage.approval and candidate.approved != position(spec, candidate.step)
 
 
 def carries(workload: Workload | None, candidate: Candidate) -> bool:

@@ -16,7 +16,7 @@ from modeldeploy.core.snapshot import Revision, Target
 from modeldeploy.reconcile.apply import Applier, NameTaken
 from modeldeploy.reconcile.observe import Memory, Refusal
 from modeldeploy.render.meta import Owner, is_owned
-from modeldeploy.render.revision import controller_revision
+from modeldeploy.render.revision import controller_revision, todays_server
 from modeldeploy.render.workload import deployment, pod_template
 
 Object = Mapping[str, Any]
@@ -92,10 +92,7 @@ class Admission:
         version = content["model"]["version"]
         if name in known:
             return Target(name, version)
-        server = Server.model_validate(content["server"])
-        server = server.model_copy(
-            update={"replicas": spec.server.replicas, "startup_timeout": spec.server.startup_timeout}
-        )
+        server = todays_server(content, spec)
         revision = Revision(
             name=name,
             number=max((one.number for one in known.values()), default=0) + 1,

@@ -102,12 +102,12 @@ class DeploymentReconciler:
             return await self._look_again(namespace, name)
 
     async def _reconcile(self, obj: Object) -> datetime | None:
-        of, request = owner(obj), read_spec(obj)
+        of, request, status = owner(obj), read_spec(obj), read_status(obj)
         memory = self._remember(of)
         known = revisions(self._cache, of)
         targets, trouble = await self._admission.targets(obj, of, request, known, memory)
-        again = await self._look_at_incumbent(obj, of, request, memory)
-        snapshot = self._snapshot(obj, of, request, known, targets, memory)
+        again = await self._look_at_incumbent(of, request, status, memory)
+        snapshot = self._snapshot(obj, of, request, status, known, targets, memory)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
@@ -132,11 +132,12 @@ class DeploymentReconciler:
         obj: Object,
         of: Owner,
         request: Request,
+        status: ModelDeploymentStatus,
         known: Mapping[str, Revision],
         targets: Targets,
         memory: Memory,
     ) -> Snapshot:
-        status, now = read_status(obj), self._clock.now()
+        now = self._clock.now()
         invalid = request.invalid or self._judge.complaint(request.spec)
         seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
         if request.spec and not uses_router(request.spec):
@@ -162,13 +163,11 @@ class DeploymentReconciler:
         return self._routers.problem(of.namespace)
 
     async def _look_at_incumbent(
-        self, obj: Object, of: Owner, request: Request, memory: Memory
+        self, of: Owner, request: Request, status: ModelDeploymentStatus, memory: Memory
     ) -> datetime | None:
         if request.spec is None:
             return None
-        return await self._incumbents.look(
-            of, request.spec, read_status(obj), memory.incumbency, self._clock.now()
-        )
+        return await self._incumbents.look(of, request.spec, status, memory.incumbency, self._clock.now())
 
     def _with_ports(self, decision: Decision, of: Owner, known: Mapping[str, Revision]) -> Decision:
         status = decision.status

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modeldeploy.api.v1alpha1.server import Server
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.plan import Key
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner
-from modeldeploy.render.revision import objects
+from modeldeploy.render.revision import objects, todays_server
 from modeldeploy.render.workload import is_autoscaled
 
 Object = Mapping[str, Any]
@@ -30,7 +29,7 @@ def revision_objects(
     """The objects of every running revision. What finishes its last answers is left as it is."""
     wanted: list[Object] = []
     for name in sorted(decision.sizes.keys() & known.keys()):
-        server = _server(spec, known[name])
+        server = todays_server(known[name].content, spec)
         found = ("Deployment", naming.object_name(of.name, name)) in present
         wanted += objects(of, known[name], server, decision.sizes[name], handed_over=found)
     return wanted
@@ -87,14 +86,6 @@ def handovers(
                 }
             )
     return held
-
-
-def _server(spec: ModelDeploymentSpec, revision: Revision) -> Server:
-    """A revision's own server with today's fields that no pod feels."""
-    written = Server.model_validate(revision.content["server"])
-    return written.model_copy(
-        update={"replicas": spec.server.replicas, "startup_timeout": spec.server.startup_timeout}
-    )
 
 
 def _revision(obj: Object) -> str:

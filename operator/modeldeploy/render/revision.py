@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modeldeploy.api.v1alpha1.server import Protocol, Server
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner, child
@@ -33,6 +34,14 @@ def read_controller_revision(record: Mapping[str, Any]) -> Revision | None:
         model_version=data["content"]["model"]["version"],
         content=data["content"],
         template=data["template"],
+    )
+
+
+def todays_server(content: Mapping[str, Any], spec: ModelDeploymentSpec) -> Server:
+    """The server of a revision's content, with today's fields that no pod feels."""
+    written = Server.model_validate(content["server"])
+    return written.model_copy(
+        update={"replicas": spec.server.replicas, "startup_timeout": spec.server.startup_timeout}
     )
 
 
