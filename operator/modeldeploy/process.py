@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -27,6 +26,7 @@ from modeldeploy.adapters.kube.lease import Lease
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.kube.optional import OptionalKinds
+from modeldeploy.adapters.kube.resources import Object
 from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.adapters.xds.server import Nack, XdsServer
 from modeldeploy.adapters.xds.tokens import TokenAuthenticator
@@ -66,11 +66,17 @@ class Process:
             self._cache,
             handlers.WATCHED,
             settings.watch_namespaces,
-            dropped=self._dropped,
+            concerns=self._concerns,
         )
         self._wakes = Wakes(self._cache, self._lister, self._routes, self._engine.wake)
         self._optional = OptionalKinds(
-            kube, self._cache, self._wakes.feed, handlers.OURS, settings.watch_namespaces, clock
+            kube,
+            self._cache,
+            self._wakes.feed,
+            self._wakes.concerns,
+            handlers.OURS,
+            settings.watch_namespaces,
+            clock,
         )
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
         self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
@@ -174,8 +180,7 @@ class Process:
     async def _connect_for_lease(self) -> Kube:
         return Kube(await api_client(), timeout=ELECTION_TIMEOUT)
 
-    def _dropped(self, obj: Mapping[str, Any]) -> None:
-        """A list found an object gone whose end no watch told."""
+    def _concerns(self, obj: Object) -> None:
         self._wakes.concerns(obj)
 
     def _gained(self) -> None:

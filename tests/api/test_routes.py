@@ -161,13 +161,16 @@ async def test_weights_of_a_changed_route_are_not_set(routes_kube: Kube, owner: 
 async def test_an_add_ons_kind_is_watched_from_its_first_use(routes_kube: Kube, owner: Owner) -> None:
     cache = Cache()
     events: list[tuple[str | None, str]] = []
+    listed: list[str] = []
 
     def feed(event: str | None, obj: Any) -> None:
         events.append((event, obj["metadata"]["name"]))
         cache.feed(event, {**obj, "kind": "TraefikService"})
 
     (wanted,) = rendered("Traefik", owner, SPLITS["alone"])
-    kinds = OptionalKinds(routes_kube, cache, feed, OURS, (owner.namespace,))
+    kinds = OptionalKinds(
+        routes_kube, cache, feed, lambda obj: listed.append(obj["metadata"]["name"]), OURS, (owner.namespace,)
+    )
     await routes_kube.apply(wanted, manager="modeldeploy")
 
     assert await kinds.ensure(TRAEFIK_SERVICE)
@@ -176,12 +179,13 @@ async def test_an_add_ons_kind_is_watched_from_its_first_use(routes_kube: Kube, 
     await settled(lambda: cache.get("TraefikService", owner.namespace, "recogniser") is None)
     await kinds.stop()
 
-    assert events == [(None, "recogniser"), ("DELETED", "recogniser")]
+    assert listed == ["recogniser"]
+    assert events == [("DELETED", "recogniser")]
 
 
 async def test_a_kind_that_is_not_there_is_asked_for_rarely(routes_kube: Kube) -> None:
     absent = Resource("example.dev/v1", "Nothing", "nothings")
-    kinds = OptionalKinds(routes_kube, Cache(), lambda _event, _obj: None, OURS)
+    kinds = OptionalKinds(routes_kube, Cache(), lambda _event, _obj: None, lambda _: None, OURS)
     before = routes_kube.requests["list", "Nothing"]
 
     assert [await kinds.ensure(absent) for _ in range(3)] == [False] * 3

@@ -145,12 +145,14 @@ def test_a_list_removes_what_it_did_not_find_unless_that_is_newer() -> None:
     cache.feed(None, obj("stays", "4"))
     cache.wrote(obj("new", "8"))
     cache.feed(None, obj("pod", "2", kind="Pod"))
-    ghosts = cache.replace("Deployment", [obj("stays", "5"), obj("found", "6")], "7")
-    assert names(ghosts) == ["gone"]
-    assert sorted(names(cache.objects("Deployment"))) == ["found", "new", "stays"]
+    cache.feed(None, obj("same", "5"))
+    news = cache.replace("Deployment", [obj("stays", "5"), obj("found", "6"), obj("same", "5")], "7")
+    assert names(news) == ["stays", "found", "gone"]
+    assert not cache.feed("MODIFIED", obj("stays", "5"))
+    assert sorted(names(cache.objects("Deployment"))) == ["found", "new", "same", "stays"]
     assert version_of(cache, "stays") == "5"
     assert names(cache.objects("Pod")) == ["pod"]
-    assert names(cache.children("ns", "m", "Deployment")) == ["found", "new", "stays"]
+    assert names(cache.children("ns", "m", "Deployment")) == ["found", "new", "same", "stays"]
 
 
 def test_a_list_does_not_undo_newer_news() -> None:

@@ -89,7 +89,7 @@ class Cache:
         """Take in the answer to our own write. Returns whether it was news."""
         return self._put(obj, own=True)
 
-    def replace(self, kind: str, objects: Iterable[Mapping[str, Any]], resource_version: str) -> list[Object]:
+    def replace(self, kind: str, objects: Iterable[Object], resource_version: str) -> list[Object]:
         """Take in a complete list of a kind: what isn't in it and isn't newer than it doesn't exist.
 
         Args:
@@ -98,15 +98,17 @@ class Cache:
             resource_version: The list's own.
 
         Returns:
-            The objects that were dropped, for their owners to be woken.
+            The news: objects that came, changed or were dropped. Whom they concern has to be woken, since
+            the watch's own event, where it comes later, is none any more.
         """
         if _newer(self._listed.get(kind, ""), resource_version):
             self._forget(kind)
         found = set()
+        news = []
         for obj in objects:
-            meta = obj["metadata"]
-            found.add((meta.get("namespace", ""), meta["name"]))
-            self._put(obj, own=False)
+            found.add(_place(obj))
+            if self._put(obj, own=False):
+                news.append(obj)
         ghosts = [
             obj
             for obj in self.objects(kind)
@@ -115,7 +117,7 @@ class Cache:
         for ghost in ghosts:
             self._drop(ghost)
         self._listed[kind] = resource_version
-        return ghosts
+        return news + ghosts
 
     def _put(self, obj: Mapping[str, Any], *, own: bool) -> bool:
         meta = obj["metadata"]

@@ -45,7 +45,7 @@ class Lister:
         cache: Where they go.
         watched: What to list; a kind may stand here several times with different selectors.
         namespaces: Where; empty for the whole cluster.
-        dropped: Told of every object that a list found gone.
+        concerns: Told of every object that a later list found gone, new or changed.
         cycle: Seconds between two lists of everything.
         clock: Timers.
     """
@@ -57,7 +57,7 @@ class Lister:
         watched: Sequence[Watched],
         namespaces: Sequence[str] = (),
         *,
-        dropped: Callable[[Object], None] = lambda _: None,
+        concerns: Callable[[Object], None] = lambda _: None,
         cycle: float = 600.0,
         clock: Clock | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Lister:
             self._watched.setdefault(item.resource, []).append(item.labels)
         self._by_kind = {resource.kind: resource for resource in self._watched}
         self._namespaces: Sequence[str | None] = namespaces or (None,)
-        self._dropped = dropped
+        self._concerns = concerns
         self._cycle = cycle
         self._clock = clock or SystemClock()
         self._timers: dict[Resource, Timer] = {}
@@ -83,7 +83,7 @@ class Lister:
             KubeError: A list failed; try again.
         """
         for resource in self._watched:
-            await self.take(resource)
+            await self._take(resource)
             self._schedule(resource, _SECOND)
 
     def stop(self) -> None:
@@ -100,13 +100,11 @@ class Lister:
         if resource and self._cache.listed(kind):
             self._schedule(resource, _SETTLE)
 
-    async def take(self, resource: Resource) -> None:
+    async def _take(self, resource: Resource) -> list[Object]:
         """Take a list of one kind now; one at a time, so that a later one is never the older one."""
         async with self._turn:
             objects, version = await self._read(resource)
-            ghosts = self._cache.replace(resource.kind, objects, version)
-        for ghost in ghosts:
-            self._dropped(ghost)
+            return self._cache.replace(resource.kind, objects, version)
 
     async def _read(self, resource: Resource) -> tuple[list[Object], str]:
         objects: list[Object] = []
@@ -134,9 +132,11 @@ class Lister:
 
     async def _relist(self, resource: Resource) -> None:
         try:
-            await self.take(resource)
+            news = await self._take(resource)
         except KubeError as error:
             logger.warning("cannot list %s: %s", resource.plural, error)
             self._schedule(resource, _AGAIN)
         else:
+            for obj in news:
+                self._concerns(obj)
             self._schedule(resource, self._cycle)

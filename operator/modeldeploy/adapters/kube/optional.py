@@ -13,7 +13,7 @@ from modeldeploy.adapters.clock import Clock, SystemClock
 from modeldeploy.adapters.kube.cache import Cache
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import KubeError, NotFound
-from modeldeploy.adapters.kube.resources import Resource
+from modeldeploy.adapters.kube.resources import Object, Resource
 from modeldeploy.adapters.kube.slim import slim
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class OptionalKinds:
         kube: The API server.
         cache: Gets the lists.
         feed: Gets the events of the watches.
+        concerns: Told of every object that a list found gone, new or changed.
         labels: Selects the objects to watch.
         namespaces: Where; empty for the whole cluster.
         clock: The time.
@@ -43,6 +44,7 @@ class OptionalKinds:
         kube: Kube,
         cache: Cache,
         feed: Feed,
+        concerns: Callable[[Object], None],
         labels: str,
         namespaces: Sequence[str] = (),
         clock: Clock | None = None,
@@ -50,6 +52,7 @@ class OptionalKinds:
         self._kube = kube
         self._cache = cache
         self._feed = feed
+        self._concerns = concerns
         self._labels = labels
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._clock = clock or SystemClock()
@@ -98,10 +101,8 @@ class OptionalKinds:
             objects += [slim(obj) for obj in found.items]
             versions[namespace] = found.resource_version
         oldest = next(iter(versions.values()))
-        for ghost in self._cache.replace(resource.kind, objects, oldest):
-            self._feed("DELETED", ghost)
-        for obj in objects:
-            self._feed(None, obj)
+        for obj in self._cache.replace(resource.kind, objects, oldest):
+            self._concerns(obj)
         return versions
 
     async def _follow(self, resource: Resource, namespace: str | None, version: str) -> None:
@@ -119,7 +120,8 @@ class OptionalKinds:
                 version = (await self._take(resource))[namespace]
             except NotFound:  # somebody removed the add-on
                 self._tasks.pop(resource.kind, None)
-                self._cache.replace(resource.kind, (), version)
+                for obj in self._cache.replace(resource.kind, (), version):
+                    self._concerns(obj)
                 return
             except KubeError as error:
                 logger.warning("cannot list %s: %s", resource.plural, error)
