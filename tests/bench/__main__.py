@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import failover, idle, kill, providers, ready, rollback, router, whole
+from bench import failover, idle, interruptions, kill, providers, ready, rollback, router, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
-from cluster import ClusterError, UnavailableError, ensure
+from cluster import Cluster, ClusterError, UnavailableError, ensure
 from cluster.progress import say, step
 from digits.load import Load
 from e2e.reach import kubectl_proxy
@@ -30,8 +30,10 @@ ROUTER = {"router_overhead_ms"}
 ALONE = {"failover_s", "kill_runs_ok"}
 """Measured on a control plane alone: no pod need run."""
 PROVIDERS = {"rollback_ms"}
+INTERRUPTIONS = {"interruption_failed_requests"}
+"""The tests' own, which install what they need."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | PROVIDERS | IDLE)
+NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | PROVIDERS | IDLE | INTERRUPTIONS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = [_print(figure) for figure in _alone(wanted)] if wanted & ALONE else []
         if wanted - ALONE:
-            with _place(keep=options.keep) as place:
-                found += [_print(figure) for figure in _figures(place, wanted) if figure.name in wanted]
+            found += [_print(figure) for figure in _on_a_node(wanted, keep=options.keep)]
     except UnavailableError as error:
         say(f"nothing measured: {error}")
         return 2
@@ -74,6 +75,19 @@ def _alone(wanted: set[str]) -> Iterator[Figure]:
             yield from kill.measure(cluster)
     finally:
         if cluster.started:
+            cluster.down()
+
+
+def _on_a_node(wanted: set[str], *, keep: bool) -> Iterator[Figure]:
+    cluster = ensure("node", images=IMAGES)
+    try:
+        if wanted - ALONE - INTERRUPTIONS:
+            with _place(cluster, keep=keep) as place:
+                yield from (figure for figure in _figures(place, wanted) if figure.name in wanted)
+        if wanted & INTERRUPTIONS:
+            yield from interruptions.measure(keep=keep)
+    finally:
+        if cluster.started and not keep:
             cluster.down()
 
 
@@ -117,18 +131,13 @@ def _rollbacks(place: Place, wanted: set[str]) -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _place(*, keep: bool) -> Iterator[Place]:
-    """A namespace on a cluster with the chart; what wasn't there before is taken away again, unless kept."""
-    cluster = ensure("node", images=IMAGES)
-    try:
-        images = cluster.build_and_load(IMAGES)
-        with tempfile.TemporaryDirectory() as folder, kubectl_proxy(cluster, Path(folder)) as api:
-            installed = Installation(cluster, api, images)
-            with _release(installed, keep=keep), installed.place() as place:
-                yield place
-    finally:
-        if cluster.started and not keep:
-            cluster.down()
+def _place(cluster: Cluster, *, keep: bool) -> Iterator[Place]:
+    """A namespace on a cluster with the chart, which is taken away again unless it was there before."""
+    images = cluster.build_and_load(IMAGES)
+    with tempfile.TemporaryDirectory() as folder, kubectl_proxy(cluster, Path(folder)) as api:
+        installed = Installation(cluster, api, images)
+        with _release(installed, keep=keep), installed.place() as place:
+            yield place
 
 
 @contextlib.contextmanager

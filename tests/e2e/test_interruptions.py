@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +19,11 @@ from e2e.support import Installation, Place, ending, is_ready, stands
 pytestmark = pytest.mark.e2e
 
 RATE = 200.0
+REQUESTS, UNANSWERED = "requests", "unanswered"
+"""What each test notes of its load in a report, for `python -m bench`."""
 LONG = [{"weight": 30, "hold": "10m"}]
 SHORT = [{"weight": 30, "hold": "1s"}, {"weight": 60, "hold": "1s"}]
+Record = Callable[[str, object], None]
 _names = (f"w{number}" for number in itertools.count(1))
 
 
@@ -40,7 +43,7 @@ def load(stage: Place) -> Iterator[Steady]:
 
 
 @pytest.fixture
-def digits(stage: Place, load: Steady) -> Iterator[Place]:
+def digits(stage: Place, load: Steady, record_property: Record) -> Iterator[Place]:
     """The model at rest, on whatever version the test before left; no request fails while a test goes on."""
     version = stage.status()["stable"]["modelVersion"]
     stage.apply(wanted(stage, version, SHORT))
@@ -48,12 +51,19 @@ def digits(stage: Place, load: Steady) -> Iterator[Place]:
     failed, answered = len(load.seen.failures), load.seen.ok
     yield stage
     time.sleep(0.5)
-    assert load.seen.failures[failed:] == [], stage.describe()
+    failures = load.seen.failures[failed:]
+    _note(record_property, load.seen.ok - answered, len(failures))
+    assert failures == [], stage.describe()
     assert load.seen.ok > answered, "nothing was answered at all"
 
 
+def _note(record_property: Record, answered: int, failed: int) -> None:
+    record_property(REQUESTS, answered + failed)
+    record_property(UNANSWERED, failed)
+
+
 @contextlib.contextmanager
-def steady(place: Place) -> Iterator[Steady]:
+def steady(place: Place, record_property: Record | None = None) -> Iterator[Steady]:
     """A load while the block runs, of which no request fails."""
     with place.reach() as url:
         running = Steady(url, RATE)
@@ -62,6 +72,8 @@ def steady(place: Place) -> Iterator[Steady]:
             yield running
         finally:
             seen = running.stop()
+            if record_property:
+                _note(record_property, seen.ok, len(seen.failures))
     assert not seen.failures, f"{len(seen.failures)} of {seen.ok}: {seen.failures[:3]}"
 
 
@@ -258,11 +270,11 @@ def test_one_version_at_a_time(digits: Place) -> None:
     digits.until_ready(version)
 
 
-def test_plain_manifests_are_taken_over(installed: Installation) -> None:
+def test_plain_manifests_are_taken_over(installed: Installation, record_property: Record) -> None:
     with installed.place() as place:
         obj = wanted(place, "v1", SHORT, keepPrevious="5s")
         _plain(place, obj, "digits")
-        with steady(place) as load:
+        with steady(place, record_property) as load:
             obj["spec"]["adopt"] = {"deployment": "plain"}
             place.apply(obj)
             place.until_ready("v1")
@@ -271,14 +283,16 @@ def test_plain_manifests_are_taken_over(installed: Installation) -> None:
             until(lambda: load.seen.ok > done + RATE, "answers after it")
 
 
-def test_the_first_version_is_tried_against_an_incumbent_and_given_up(installed: Installation) -> None:
+def test_the_first_version_is_tried_against_an_incumbent_and_given_up(
+    installed: Installation, record_property: Record
+) -> None:
     with installed.place() as place:
         obj = wanted(place, "v1", LONG)
         _plain(place, obj, "before")
         obj["spec"]["traffic"] = {"incumbent": {"service": "before"}}
         place.apply(obj)
         place.until_step("v1")
-        with steady(place):
+        with steady(place, record_property):
             revision = place.status()["candidate"]["revision"]
             control(place, abort={"revision": revision})
             until(lambda: "candidate" not in place.status(), place.describe)
