@@ -83,6 +83,24 @@ FAULTS = {
         "InvalidSpec",
         ("securityContext", "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
     ),
+    "two containers by one name": Fault(
+        {"podTemplate": {"spec": {"containers": [{"name": "model"}, {"name": "model"}]}}},
+        "InvalidSpec",
+        ("refuses the pod template made of spec.server", "spec.containers", "duplicate", 'name="model"'),
+    ),
+    "less memory than it needs": Fault(
+        {"resources": {"limits": {"memory": "16Mi"}}},
+        "PodsNotReady",
+        (
+            "container model of pod",
+            "needs more memory than it may have",
+            "raise spec.server.resources.limits.memory",
+        ),
+        lambda place: any(
+            "OOMKilled" in str(one["state"]) or "OOMKilled" in str(one["lastState"])
+            for one in containers(place)
+        ),
+    ),
     "a label that would make it a router": Fault(
         {"podTemplate": {"metadata": {"labels": {"modeldeploy.dev/component": "router"}}}},
         "InvalidSpec",

@@ -33,6 +33,7 @@ MANY = 2
 """Restarts that make a habit."""
 ENDED_FROM_OUTSIDE = (0, 137, 143)
 """Exit codes of what was told to end (SIGKILL, SIGTERM), as after a failed probe, or ended in peace."""
+OUT_OF_MEMORY = "OOMKilled"
 NEVER_RAN = ("StartError", "ContainerCannotRun")
 """Reasons for an end that came before the program's beginning, so that there is no log."""
 LONGEST = 300
@@ -132,6 +133,8 @@ def _ending(
     what, again = f"container {container['name']} of pod {_name(pod)}", " again and again" if often else ""
     code = f"exit code {last.get('exitCode')}" + (f", {last['reason']}" if last.get("reason") else "")
     log = f"see kubectl logs {_name(pod)} -c {container['name']} --previous"
+    if last.get("reason") == OUT_OF_MEMORY:
+        return f"{what} needs more memory than it may have{again} ({code})", _more_memory(container)
     if last.get("reason") in NEVER_RAN:
         why = _short(str(last.get("message") or code).rpartition("container init: ")[2])
         return f"{what} cannot be started: {why}", f"{CORRECT_TEMPLATE} or the image"
@@ -140,8 +143,14 @@ def _ending(
     return f"{what} crashes{again} ({code})", log
 
 
+def _more_memory(container: Object) -> str:
+    if container["name"] == CONTAINER:
+        return "raise spec.server.resources.limits.memory"
+    return "raise its resources.limits.memory in spec.server.podTemplate"
+
+
 def _was_told_to_end(last: Object) -> bool:
-    return last.get("exitCode") in ENDED_FROM_OUTSIDE and last.get("reason") != "OOMKilled"
+    return last.get("exitCode") in ENDED_FROM_OUTSIDE and last.get("reason") != OUT_OF_MEMORY
 
 
 def _not_starting(pod: Object) -> Problem | None:
@@ -186,6 +195,12 @@ def _was_ready(pod: Object, container: Object) -> bool:
 def _starting(pods: list[Object], revision: Revision | None) -> str | None:
     """What is still to come of a pod that starts as it should, as far as can be seen."""
     for pod in pods:
+        for one in _unfinished(pod):
+            return (
+                f"init container {one['name']} of pod {_name(pod)} is not done yet (its log: kubectl logs "
+                f"{_name(pod)} -c {one['name']})"
+            )
+    for pod in pods:
         for one in _running(pod):
             return f"pod {_name(pod)} {_fails_probe(revision, one)} yet"
     for pod in pods:
@@ -196,6 +211,11 @@ def _starting(pods: list[Object], revision: Revision | None) -> str | None:
 
 def _running(pod: Object) -> list[Object]:
     return [one for one in _containers(pod) if "running" in (one.get("state") or {}) and not one.get("ready")]
+
+
+def _unfinished(pod: Object) -> list[Object]:
+    started = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return [one for one in started if "running" in (one.get("state") or {}) and not one.get("ready")]
 
 
 def _fails_probe(revision: Revision | None, container: Object) -> str:

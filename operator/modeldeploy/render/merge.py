@@ -45,6 +45,8 @@ def _merge_list(base: list[Any], over: list[Any], field: str) -> list[Any]:
         return over  # the API server will say what is wrong with it
     ours = {identity(item, field): item for item in base}
     theirs = {identity(item, field): item for item in over}
+    if len(theirs) < len(over):
+        return over  # likewise: one of two by the same name would be dropped in silence
     kept = [merge(item, theirs[key], "") if key in theirs else item for key, item in ours.items()]
     return kept + [item for item in over if identity(item, field) not in ours]
 

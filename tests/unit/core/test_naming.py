@@ -50,7 +50,7 @@ def test_name_is_the_same_in_every_process_and_for_ever() -> None:
     assert digest(CONTENT) == "4e7a7a2e"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=5))
 def test_name_does_not_depend_on_the_order_of_keys(content: dict[str, Any]) -> None:
     assert digest(dict(reversed(content.items()))) == digest(content)

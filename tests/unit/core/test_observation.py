@@ -57,8 +57,9 @@ def pod(
     conditions: tuple[Object, ...] = (),
     init: bool = False,
     ready: bool = False,
+    called: str = "model",
 ) -> Object:
-    container = {"name": "model", "ready": ready, "restartCount": restarts, "state": state or {}}
+    container = {"name": called, "ready": ready, "restartCount": restarts, "state": state or {}}
     if last:
         container["lastState"] = last
     kind = "initContainerStatuses" if init else "containerStatuses"
@@ -76,6 +77,7 @@ def look(*pods: Object, of: Object | None = None, known: Revision | None = None)
     return workload(of or deployment(), pods, known or revision())
 
 
+OUT_OF_MEMORY = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 UNSCHEDULED = {
     "type": "PodScheduled",
     "status": "False",
@@ -135,9 +137,16 @@ UNSCHEDULED = {
             id="crash loop, between two crashes",
         ),
         pytest.param(
-            pod(RUNNING, last={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}, restarts=1),
-            f"container model of pod p crashes (exit code 137, OOMKilled); {LOG}",
+            pod(RUNNING, last=OUT_OF_MEMORY, restarts=1),
+            "container model of pod p needs more memory than it may have (exit code 137, OOMKilled); raise "
+            "spec.server.resources.limits.memory",
             id="out of memory",
+        ),
+        pytest.param(
+            pod(BACK_OFF, last=OUT_OF_MEMORY, restarts=4, called="proxy"),
+            "container proxy of pod p needs more memory than it may have again and again (exit code 137, "
+            "OOMKilled); raise its resources.limits.memory in spec.server.podTemplate",
+            id="out of memory, beside the model",
         ),
         pytest.param(
             pod(BACK_OFF, last=CRASHED, restarts=1, init=True),
@@ -229,6 +238,12 @@ def test_a_pod_whose_volumes_may_be_missing_says_where_to_look() -> None:
     seen = look(pod(waiting("ContainerCreating")))
     assert seen.problem is None
     assert seen.awaiting == "pod p is being created (if that lasts: kubectl describe pod p)"
+
+
+def test_an_init_container_that_still_runs_is_named() -> None:
+    seen = look(pod(RUNNING, init=True, called="fetch"))
+    assert seen.problem is None
+    assert seen.awaiting == "init container fetch of pod p is not done yet (its log: kubectl logs p -c fetch)"
 
 
 def test_a_connection_is_all_that_some_servers_are_asked_for() -> None:

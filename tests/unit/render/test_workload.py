@@ -135,6 +135,11 @@ MERGES = {
         {"volumes": [{"name": "a"}, {"name": "a"}]},
         {"volumes": [{"name": "a"}, {"name": "a"}]},
     ),
+    "two of one name are left for the API server to refuse": (
+        {"containers": [{"name": "model", "image": "a"}]},
+        {"containers": [{"name": "model"}, {"name": "model"}]},
+        {"containers": [{"name": "model"}, {"name": "model"}]},
+    ),
     "mounts merge by path": (
         {"volumeMounts": [{"mountPath": "/a", "name": "v"}]},
         {"volumeMounts": [{"mountPath": "/a", "readOnly": True}, {"mountPath": "/b", "name": "w"}]},
