@@ -117,6 +117,11 @@ def load(record: Record, packages: Path, archives: Mapping[str, Path]) -> None:
             run([*_ctr(record, packages), "images", "import", archive])
 
 
+def tag(record: Record, packages: Path, source: str, reference: str) -> None:
+    """Let a reference lead to the image of another one."""
+    run([*_ctr(record, packages), "images", "tag", "--force", source, reference])
+
+
 def remove(record: Record, packages: Path, reference: str) -> None:
     """Forget an image; containers made of it go on."""
     if reference in loaded(record, packages):

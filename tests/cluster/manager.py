@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster import baseimage, controlplane, debian, kindcluster, network, node, record, supply
+from cluster import baseimage, containers, controlplane, debian, kindcluster, network, node, record, supply
 from cluster.paths import locked
 from cluster.progress import say
 from cluster.record import CONTROL_PLANE, GIVEN, KIND, NODE, Record
@@ -49,6 +49,18 @@ class Cluster:
     def build_and_load(self, names: Sequence[str]) -> dict[str, str]:
         """The references of several images; see `image`."""
         return supply.provide(self.flavour, self.name, self.packages, names)
+
+    def tag(self, source: str, reference: str) -> None:
+        """Let a reference lead to another image on the node, as a tag that has moved does.
+
+        Raises:
+            UnavailableError: the cluster's nodes are not ours to change.
+        """
+        if self.flavour != NODE or self.packages is None:
+            raise UnavailableError(
+                f"the nodes of a cluster of the kind {self.flavour} are not ours to change"
+            )
+        containers.tag(_record(self.name, NODE), self.packages, source, reference)
 
     def run_kubectl(self, *words: str, given: str | None = None, timeout: float = 120) -> str:
         """What kubectl prints; `given` is its standard input.

@@ -219,6 +219,36 @@ def test_a_candidates_pod_is_evicted(digits: Place) -> None:
     digits.until_ready(version)
 
 
+def test_pods_are_gone_without_notice(digits: Place) -> None:
+    """As when their node is removed from the cluster: the API server forgets them, nobody drains them."""
+    stable = digits.status()["stable"]["revision"]
+    version, revision = begin(digits, [{"weight": 30, "hold": "6s"}])
+    for of in (revision, stable):
+        before = digits.pods(of)
+        digits.api.delete("Pod", digits.namespace, next(iter(before.values()))["metadata"]["name"], grace=0)
+
+        def replaced(of: str = of, before: dict[str, Object] = before) -> bool:
+            return sum(is_ready(one) for one in digits.pods(of).values()) >= len(before)
+
+        until(replaced, f"a successor of the pod of {of}")
+    digits.until_ready(version)
+
+
+def test_what_the_rollout_stands_on_is_deleted_in_it(digits: Place) -> None:
+    """The routers, the way to them, and the record of both revisions come back; the step goes on."""
+    stable = digits.status()["stable"]["revision"]
+    version, revision = begin(digits, [{"weight": 30, "hold": "15s"}])
+    before = digits.status()["candidate"]
+    for of in (revision, stable):
+        digits.api.delete("ControllerRevision", digits.namespace, f"digits-{of}")
+    for kind in ("ConfigMap", "ServiceAccount", "PodDisruptionBudget"):
+        for found in digits.api.list(kind, digits.namespace, "modeldeploy.dev/component=router"):
+            digits.api.delete(kind, digits.namespace, found["metadata"]["name"])
+    time.sleep(5)
+    assert digits.status()["candidate"] == before
+    digits.until_ready(version)
+
+
 def test_stable_crashes_during_the_rollout(digits: Place) -> None:
     stable = digits.status()["stable"]["revision"]
     version, _ = begin(digits, [{"weight": 50, "hold": "20s"}])

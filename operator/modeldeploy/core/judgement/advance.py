@@ -106,7 +106,7 @@ def _families(spec: ModelDeploymentSpec) -> Iterable[Family]:
 def _asked_in_step(grown: Increments, scene: _Scene) -> float:
     if scene.roles.candidate is None or scene.now <= scene.roles.step_started_at:
         return 0.0
-    return sum(grown.by_revision.get(scene.roles.candidate, {}).values())
+    return share(Family.REQUESTS, grown.by_revision.get(scene.roles.candidate, {}))[1]
 
 
 def _numbers(judged: Judged, answers: Mapping[str, Answer | None], scene: _Scene) -> Judged:

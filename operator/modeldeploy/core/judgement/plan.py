@@ -8,9 +8,14 @@ from modeldeploy.api.quantity import fraction, magnitude
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
-from modeldeploy.core.judgement.queries import PRESET_FAMILY, Family
+from modeldeploy.core.judgement.queries import GRPC, PRESET_FAMILY, Family
 
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
+
+
+FAILED = ("5", *(f"{GRPC}{status}" for status in (2, 4, 12, 13, 14, 15)))
+"""Answers that are the server's fault: HTTP's 5xx; gRPC's UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
+INTERNAL, UNAVAILABLE and DATA_LOSS (OpenTelemetry, "Semantic conventions for gRPC", server spans' status)."""
 
 
 class Kind(StrEnum):
@@ -132,7 +137,8 @@ def share(family: Family, parts: Parts) -> tuple[float, float]:
     the event without its request; it is then left for the next look to even out.
     """
     if family is Family.REQUESTS:
-        return parts.get("5", 0.0), sum(parts.values())
+        requests = sum(count for part, count in parts.items() if not part.startswith(GRPC))
+        return min(requests, sum(parts.get(part, 0.0) for part in FAILED)), requests
     if family in {Family.SIZE, Family.BRIGHTNESS}:
         return _ending(parts, "_sum"), _ending(parts, "_count")
     requests = _ending(parts, "_values_total")

@@ -37,38 +37,57 @@ class Source(NamedTuple):
 
     Attributes:
         names: Of metrics.
-        part: The label that tells the parts apart.
-        read: How a value of that label becomes the part that counts are kept under.
+        labels: Those that tell the parts apart; a series has one of them.
+        read: How a label and its value become the part that counts are kept under.
     """
 
     names: tuple[str, ...]
-    part: str
-    read: Callable[[str], str] = str
+    labels: tuple[str, ...]
+    read: Callable[[str, str], str]
 
 
-def _class(code: str) -> str:
+GRPC = "grpc "
+"""Begins the parts that count answers by gRPC's status, which HTTP's counts hold as well."""
+
+
+def _plain(_label: str, value: str) -> str:
+    return value
+
+
+def _class(_label: str, code: str) -> str:
     """The class of an HTTP status: `5` for 503."""
     return code[:1]
 
 
-def _milliseconds(edge: str) -> str:
+def _answer(label: str, value: str) -> str:
+    """The class of an HTTP status, or gRPC's status marked as such."""
+    return f"{GRPC}{value}" if label == "grpc_status" else value
+
+
+def _milliseconds(_label: str, edge: str) -> str:
     """A bucket's edge in seconds, in milliseconds as the router's are."""
     return f"{float(edge) * 1000:.12g}"
 
 
 SOURCES = {
     # Answers by class of status. Envoy counts time-outs (504) and upstream resets (503) here, and a request
-    # that was retried once, by its last answer.
-    Family.REQUESTS: Source(("envoy_cluster_upstream_rq_xx",), "envoy_response_code_class"),
-    Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), "le"),
-    Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), "__name__"),
-    Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), "__name__"),
-    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), "__name__"),
-    Family.BRIGHTNESS: Source(("model_input_brightness_sum", "model_input_brightness_count"), "__name__"),
+    # that was retried once, by its last answer. A gRPC call that fails is a success of HTTP's.
+    Family.REQUESTS: Source(
+        ("envoy_cluster_upstream_rq_xx", "envoy_grpc_calls"),
+        ("envoy_response_code_class", "grpc_status"),
+        _answer,
+    ),
+    Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), ("le",), _plain),
+    Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), ("__name__",), _plain),
+    Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), ("__name__",), _plain),
+    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), ("__name__",), _plain),
+    Family.BRIGHTNESS: Source(
+        ("model_input_brightness_sum", "model_input_brightness_count"), ("__name__",), _plain
+    ),
 }
 SERVED = {
-    Family.REQUESTS: Source(("model_requests_total",), "code", _class),
-    Family.LATENCY: Source(("model_request_duration_seconds_bucket",), "le", _milliseconds),
+    Family.REQUESTS: Source(("model_requests_total",), ("code",), _class),
+    Family.LATENCY: Source(("model_request_duration_seconds_bucket",), ("le",), _milliseconds),
 }
 """Where there is no router of ours: the same from the model's own server."""
 PRESET_FAMILY = {
@@ -186,7 +205,7 @@ def family_query(family: Family, matchers: str = "", *, served: bool = False) ->
     """
     served = served and family in SERVED
     source = (SERVED if served else SOURCES)[family]
-    return Query(_expression(source.names, (source.part,), matchers), family, served)
+    return Query(_expression(source.names, source.labels, matchers), family, served)
 
 
 def together(asked: Sequence[Query]) -> str:
@@ -195,7 +214,9 @@ def together(asked: Sequence[Query]) -> str:
         return asked[0].expression
     sources = [query.source for query in asked if query.family is not None]
     names = [name for source in sources for name in source.names]
-    return _expression(names, dict.fromkeys(("__name__", *(source.part for source in sources))))
+    return _expression(
+        names, dict.fromkeys(("__name__", *(label for source in sources for label in source.labels)))
+    )
 
 
 def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any]]:
@@ -250,7 +271,8 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
         if math.isfinite(value):
             # Interned: every object keeps its last rows, and the texts are the same again and again.
             revision, pod = (intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod"))
-            kind = intern(source.read(labels.get(source.part, "")))
+            label = next((one for one in source.labels if one in labels), source.labels[0])
+            kind = intern(source.read(label, labels.get(label, "")))
             owner = labels.get("namespace", ""), labels.get("modeldeploy_name", "")
             counts = found.setdefault(owner, {})
             counts[revision, pod, kind] = counts.get((revision, pod, kind), 0.0) + value

@@ -19,6 +19,7 @@ from modeldeploy.core.judgement import (
     single,
     together,
 )
+from modeldeploy.core.judgement.plan import share
 from modeldeploy.core.judgement.queries import Family, family_query
 from unit.core.judgement.simulation import SEVEN, make_spec
 
@@ -64,9 +65,9 @@ def test_several_families_are_asked_in_one_go_and_told_apart_again() -> None:
     asked = [family_query(family) for family in (Family.LATENCY, Family.SIZE, Family.REQUESTS)]
     assert together(asked) == (
         "sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, __name__, le, "
-        "envoy_response_code_class) "
+        "envoy_response_code_class, grpc_status) "
         '({__name__=~"envoy_cluster_upstream_rq_time_bucket|model_input_size_sum|model_input_size_count|'
-        'envoy_cluster_upstream_rq_xx",modeldeploy_revision!=""})'
+        'envoy_cluster_upstream_rq_xx|envoy_grpc_calls",modeldeploy_revision!=""})'
     )
     names = [
         "model_input_size_count",
@@ -130,6 +131,20 @@ def test_an_answer_is_shared_out_by_namespace_and_name() -> None:
 )
 def test_a_users_query_yields_one_finite_number_or_none(result: list[object], answer: object) -> None:
     assert single(result) == answer
+
+
+def test_a_call_that_failed_by_grpcs_word_counts_as_an_error_though_http_says_200() -> None:
+    common = {"namespace": "shop", "modeldeploy_name": "digits", "modeldeploy_revision": "a", "pod": "r-0"}
+    vector = [
+        _item("90", envoy_response_code_class="2", **common),
+        _item("10", envoy_response_code_class="5", **common),
+    ]
+    calls = {"0": "60", "5": "10", "13": "12", "14": "8"}
+    vector += [_item(count, grpc_status=status, **common) for status, count in calls.items()]
+    (rows,) = [found.rows for found in share_out(family_query(Family.REQUESTS), vector).values()]
+    parts = {row.part: row.value for row in rows}
+    assert share(Family.REQUESTS, parts) == (10 + 12 + 8, 100)
+    assert share(Family.REQUESTS, {"2": 3, "grpc 14": 5}) == (3, 3), "two counters, one scrape between them"
 
 
 def test_without_a_router_the_models_own_server_counts() -> None:
