@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from cluster import ClusterError
+from cluster.shell import run
 from e2e.messages import PROMPT, calm, containers, hears
 from e2e.reach import Object, until
 from e2e.support import OURS, RELEASE, ROUTER, SYSTEM, Installation, Place, condition
@@ -137,3 +139,22 @@ def test_the_longest_name_serves_once_its_first_version_is_mended(place: Place) 
             ),
             "the end of what never served",
         )
+
+
+def test_a_certificate_that_is_not_there_is_told_until_it_is(place: Place, tmp_path: Path) -> None:
+    obj = place.manifest("v1", replicas=1)
+    obj["spec"]["traffic"] = {"tls": {"secretName": "web"}}
+    place.apply(obj)
+    place.until_ready("v1")
+    found = place.until(lambda status: condition(status, "TrafficLimited"), "the word on the object")[
+        "status"
+    ]
+    told = condition(found, "TrafficLimited") or {}
+    assert told["reason"] == "CertificateMissing"
+    assert "no certificate in Secret web" in told["message"]
+    assert "create it, of type kubernetes.io/tls" in told["message"]
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=digits", "-days", "1"]
+    run([*asked, "-keyout", key, "-out", certificate])
+    place.kubectl("create", "secret", "tls", "web", f"--cert={certificate}", f"--key={key}")
+    place.until(lambda status: not condition(status, "TrafficLimited"), "its end", timeout=120)

@@ -25,6 +25,21 @@ def test_a_copy_that_the_class_cannot_make_holds_the_rollout_and_says_why(stage:
         assert answered(load, "v3").answers
 
 
+def test_a_wish_that_the_class_cannot_grant_is_a_condition_and_requests_are_served(stage: Stage) -> None:
+    way = Way("no-session", "GatewayAPI", TRAEFIK_ROUTE.gateway, mirrors=False)
+    place = stage.place
+    place.apply(stage.manifest(way.name, "v1", {**way.traffic(), "sticky": True}))
+    status = place.until_ready("v1", name=way.name)["status"]
+    status = place.until(lambda found: condition(found, "TrafficLimited"), "the limit", name=way.name)[
+        "status"
+    ]
+    limit = condition(status, "TrafficLimited")
+    assert limit is not None
+    assert limit["reason"] == "StickyNotSupported"
+    place.apply(stage.manifest(way.name, "v1", way.traffic()))
+    place.until(lambda found: not condition(found, "TrafficLimited"), "its end", name=way.name)
+
+
 def test_a_provider_that_is_not_installed_is_told_and_nothing_is_touched(stage: Stage) -> None:
     name = "no-istio"
     parents = [{"name": "public", "namespace": "infra"}]

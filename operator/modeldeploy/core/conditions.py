@@ -23,7 +23,15 @@ from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.standing import describe
 
 ONLY_WHEN_TRUE = frozenset(
-    {"Paused", "Promoted", "DriftDetected", "RetrainingRecommended", "Reconciling", "Stalled"}
+    {
+        "Paused",
+        "Promoted",
+        "TrafficLimited",
+        "DriftDetected",
+        "RetrainingRecommended",
+        "Reconciling",
+        "Stalled",
+    }
 )
 WORTH_AN_EVENT = frozenset(
     {
@@ -110,6 +118,9 @@ def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> d
         "Reconciling": Word(moving, state.reason, state.message),
         "Stalled": Word(state.stalled, state.reason, state.message),
     }
+    limits = snapshot.observed.limits
+    if limits:
+        words["TrafficLimited"] = Word(True, limits[0].reason, "; ".join(one.message for one in limits))
     return words | _drift(status, snapshot)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Observed:
         failure: The last apply that failed, in a sentence.
         incumbent: Why the Service that answers today can't be led to, in a sentence with the mend.
         unable: What the provider can't do of what is decided, in a sentence.
+        limits: What of `spec.traffic` isn't so although requests are served.
         recorded_stable: The stable revision as written on the Service `<name>`, in case status is lost.
         recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
@@ -105,6 +107,7 @@ class Observed:
     failure: str | None = None
     incumbent: str | None = None
     unable: str | None = None
+    limits: tuple[Finding, ...] = ()
     recorded_stable: str | None = None
     recorded_port: int | None = None
 

@@ -109,7 +109,10 @@ class Delivery:
     ) -> datetime | None:
         """Learn whether clients find a certificate, if they should; nothing tells when a Secret changes."""
         secret = spec.traffic.tls.secret_name if spec.traffic.tls else None
+        known = memory.uncertified
         memory.uncertified = await self._probe.certificate(of.namespace, port, secret) if secret else None
+        if memory.uncertified != known:
+            return self._clock.now()
         return self._clock.now() + CERTIFICATE_PAUSE if memory.uncertified else None
 
     async def _write(

@@ -16,6 +16,7 @@ from modeldeploy.api.v1alpha1.base import dump
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
+from modeldeploy.core.finding import Finding
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot
@@ -24,7 +25,7 @@ from modeldeploy.reconcile.admission import REFUSAL_PAUSE, Admission, Targets
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
 from modeldeploy.reconcile.delivery import Delivery
 from modeldeploy.reconcile.incumbent import Incumbents
-from modeldeploy.reconcile.judge import Finding, Judge
+from modeldeploy.reconcile.judge import Assessed, Judge
 from modeldeploy.reconcile.observe import Memory, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports, extra_ports
 from modeldeploy.reconcile.probe import RouterProbe
@@ -142,8 +143,11 @@ class DeploymentReconciler:
         seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
         if request.spec and not uses_router(request.spec):
             routers = self._providers.routers(memory.provider)
-            seen = replace(seen, routers=routers, unable=routers.problem)
-        finding = self._judge.look(of, request.spec, status, now) if request.spec else Finding()
+            limits = tuple(one for one in memory.provider.findings if not one.blocks)
+            seen = replace(seen, routers=routers, unable=routers.problem, limits=limits)
+        elif memory.uncertified:
+            seen = replace(seen, limits=(Finding("CertificateMissing", memory.uncertified, blocks=False),))
+        finding = self._judge.look(of, request.spec, status, now) if request.spec else Assessed()
         return Snapshot(
             generation=obj["metadata"]["generation"],
             spec=request.spec,

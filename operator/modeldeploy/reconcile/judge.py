@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 PROMETHEUS_URL = "spec.monitoring.prometheus.url"
 
 
-class Finding(NamedTuple):
+class Assessed(NamedTuple):
     """What is known at the moment.
 
     Attributes:
@@ -87,12 +87,12 @@ class Judge:
 
     def look(
         self, of: Owner, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, now: datetime
-    ) -> Finding:
+    ) -> Assessed:
         """What is known of an object's metrics, and keep looking."""
         roles = Roles.of(status)
         if roles.stable is None or not _asks(spec):
             self.forget(of.uid)
-            return Finding()
+            return Assessed()
         watch = self._watches.get(of.uid)
         if watch is None:
             watch = self._watches[of.uid] = _Watch(of, spec, roles, now.timestamp())
@@ -104,7 +104,7 @@ class Judge:
         watch.spec, watch.roles = spec, roles
         if watch.timer is None and watch.task is None:
             self._arm(watch, now)
-        finding = Finding(
+        finding = Assessed(
             judgement.assess(watch.evidence, spec, roles, now), judgement.requests(watch.evidence, roles)
         )
         watch.told = _verdicts(finding.assessments)

@@ -10,6 +10,7 @@ from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Condition, ModelDeploymentStatus, Verdict
 from modeldeploy.core.assessment import Blame
 from modeldeploy.core.draft import SHORT
+from modeldeploy.core.finding import Finding
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers, Snapshot
 from unit.core.build import (
@@ -384,3 +385,16 @@ def found(now: ModelDeploymentStatus, name: str) -> Condition | None:
 
 def true(now: ModelDeploymentStatus) -> set[str]:
     return {one.type for one in now.conditions if one.status == "True"}
+
+
+def test_a_wish_that_cannot_be_granted_is_a_condition_while_it_lasts() -> None:
+    limits = (
+        Finding("StickyNotSupported", "no sticky sessions here", blocks=False),
+        Finding("TimeoutNotSupported", "no time limits here", blocks=False),
+    )
+    limited = decide(snapshot("v1", status(), replace(observed(BOTH), limits=limits))).status
+    (found,) = [one for one in limited.conditions if one.type == "TrafficLimited"]
+    assert (found.status, found.reason) == ("True", "StickyNotSupported")
+    assert found.message == "no sticky sessions here; no time limits here"
+    assert "Available" in true(limited)
+    assert "TrafficLimited" not in true(decide(snapshot("v1", limited, observed(BOTH))).status)
