@@ -7,6 +7,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.plan import Key
+from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner
 from modeldeploy.render.revision import objects, todays_server
@@ -28,10 +29,12 @@ def revision_objects(
 ) -> list[Object]:
     """The objects of every running revision. What finishes its last answers is left as it is."""
     wanted: list[Object] = []
+    candidate = decision.status.candidate
+    capped = candidate is not None and gives_way(spec, candidate) is not None
     for name in sorted(decision.sizes.keys() & known.keys()):
         server = todays_server(known[name].content, spec)
         found = ("Deployment", naming.object_name(of.name, name)) in present
-        wanted += objects(of, known[name], server, decision.sizes[name], handed_over=found)
+        wanted += objects(of, known[name], server, decision.sizes[name], handed_over=found, capped=capped)
     return wanted
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modeldeploy.api.v1alpha1.server import Protocol, Server
+from modeldeploy.api.v1alpha1.server import Protocol, Replicas, Server
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
@@ -46,7 +46,7 @@ def todays_server(content: Mapping[str, Any], spec: ModelDeploymentSpec) -> Serv
 
 
 def objects(
-    owner: Owner, revision: Revision, server: Server, size: int, *, handed_over: bool
+    owner: Owner, revision: Revision, server: Server, size: int, *, handed_over: bool, capped: bool = False
 ) -> tuple[Object, ...]:
     """What a running revision consists of, in the order in which it is applied.
 
@@ -57,6 +57,7 @@ def objects(
         size: Pods that it has at least; exactly so many where nothing scales it.
         handed_over: The Deployment exists, so that an autoscaler, where there is one, has its replicas to
             choose. A new Deployment starts with `size` instead of waiting for the autoscaler.
+        capped: There is no room for more than `size`, whatever an autoscaler would like.
     """
     autoscaled = is_autoscaled(server.replicas) and handed_over and size > 0
     parts = [
@@ -65,7 +66,7 @@ def objects(
         _budget(owner, revision),
     ]
     if autoscaled:
-        parts.append(_autoscaler(owner, revision, server, size))
+        parts.append(_autoscaler(owner, revision, server.replicas, size, capped=capped))
     return tuple(parts)
 
 
@@ -92,8 +93,7 @@ def _budget(owner: Owner, revision: Revision) -> Object:
     }
 
 
-def _autoscaler(owner: Owner, revision: Revision, server: Server, size: int) -> Object:
-    replicas = server.replicas
+def _autoscaler(owner: Owner, revision: Revision, replicas: Replicas, size: int, *, capped: bool) -> Object:
     return child("autoscaling/v2", "HorizontalPodAutoscaler", owner, revision) | {
         "spec": {
             "scaleTargetRef": {
@@ -102,7 +102,7 @@ def _autoscaler(owner: Owner, revision: Revision, server: Server, size: int) -> 
                 "name": naming.object_name(owner.name, revision.name),
             },
             "minReplicas": max(1, size),
-            "maxReplicas": max(size, replicas.max or 1),
+            "maxReplicas": max(1, size) if capped else max(size, replicas.max or 1),
             "metrics": [
                 {
                     "type": "Resource",
