@@ -1,8 +1,11 @@
 """Which objects a decision asks for."""
 
+from typing import Any
+
 import pytest
 
 from modeldeploy.core import naming
+from modeldeploy.core.plan import Key
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.reconcile.wanted import revision_objects
@@ -35,7 +38,9 @@ def test_no_autoscaler_takes_the_room_that_there_is_for_one_version_only(
         )
         for one in most
     }
-    present = {("Deployment", naming.object_name(OF.name, name)): {} for name in known}
+    present: dict[Key, dict[str, Any]] = {
+        ("Deployment", naming.object_name(OF.name, name)): {} for name in known
+    }
 
     found = revision_objects(OF, wish, known, decision, present)
 
