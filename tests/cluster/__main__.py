@@ -17,6 +17,7 @@ from cluster import (
     down,
     ensure,
     kindcluster,
+    metrics,
     record,
 )
 from cluster.manager import KUBECONFIG_VARIABLE, NAME_VARIABLE, become
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="build images and put them on the nodes")
     load.add_argument("images", nargs="+", choices=sorted(IMAGES), metavar="IMAGE", help=", ".join(IMAGES))
     commands.add_parser("addons", help="install Envoy Gateway and Traefik")
+    commands.add_parser("metrics", help="install metrics-server, so that autoscalers see the CPU in use")
     for program in CLIENTS:
         commands.add_parser(program, help=f"run {program} against the cluster")
     return parser
@@ -123,6 +125,11 @@ def _addons(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _metrics(arguments: argparse.Namespace) -> int:
+    metrics.ensure(_found(arguments))
+    return 0
+
+
 def _client(arguments: argparse.Namespace) -> int:
     return become(_found(arguments), arguments.command, arguments.words)
 
@@ -133,6 +140,7 @@ COMMANDS = {
     "status": _status,
     "load": _load,
     "addons": _addons,
+    "metrics": _metrics,
     **dict.fromkeys(CLIENTS, _client),
 }
 

@@ -1,4 +1,4 @@
-"""Envoy Gateway and Traefik: their programs, and the files in their modules that install them."""
+"""Envoy Gateway, Traefik and metrics-server: their programs, and what their modules hold to install them."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from cluster.tools import environment, go, installed
 
 ENVOY_GATEWAY = "v1.9.1"
 TRAEFIK = "v3.6.7"
+METRICS_SERVER = "v0.9.0"
 TRAEFIK_MODULE = Path(__file__).parent / "traefik"
 TRAEFIK_PACKAGE = "github.com/traefik/traefik/v3/cmd/traefik"
 CRD_FILE = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
@@ -41,6 +42,16 @@ def traefik() -> Path:
 def traefik_file(path: str) -> Path:
     """A file of Traefik's module."""
     return module(f"github.com/traefik/traefik/v3@{TRAEFIK}") / path
+
+
+def metrics_server() -> Path:
+    """The program that serves the CPU and memory in use (some minutes on two cores, once)."""
+    return installed("sigs.k8s.io/metrics-server/cmd/metrics-server", METRICS_SERVER)
+
+
+def metrics_server_manifests() -> Path:
+    """The folder of its manifests, for kustomize."""
+    return module(f"sigs.k8s.io/metrics-server@{METRICS_SERVER}") / "manifests" / "base"
 
 
 def module(name: str) -> Path:

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from cluster.addon_tools import CRD_FILE, envoy_gateway_charts, traefik_file
-from cluster.images import ADD_ONS
 from cluster.manager import Cluster
 from cluster.progress import step
 
@@ -24,7 +23,7 @@ RBAC = "docs/content/reference/dynamic-configuration/kubernetes-{}-rbac.yml"
 
 def install(cluster: Cluster) -> None:
     """Install both add-ons; what is there already stays as it is."""
-    images = cluster.build_and_load([*ADD_ONS, "envoy"])
+    images = cluster.build_and_load(["envoy-gateway", "traefik", "envoy"])
     with step("Envoy Gateway, Traefik and their kinds"):
         _apply(cluster, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
         _envoy_gateway(cluster, images)

@@ -1,4 +1,4 @@
-"""The certificates of one cluster: one authority, a pair for each component, made with openssl."""
+"""The certificates of one cluster: its authorities, a pair for each component, made with openssl."""
 
 import base64
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def make_authority(folder: Path) -> None:
-    """Write ``ca.crt`` and ``ca.key``, and the key pair that signs service account tokens, into `folder`."""
+    """Write ``ca.crt`` and ``ca.key`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = CONFIG.format(
         organisation="",
@@ -35,6 +35,10 @@ def make_authority(folder: Path) -> None:
         rest="",
     )
     _request(folder, "ca", config, ())
+
+
+def make_token_keys(folder: Path) -> None:
+    """Write ``sa.key`` and ``sa.pub``, which sign service account tokens and check them, into `folder`."""
     run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", folder / "sa.key"])
     run(["openssl", "ec", "-in", folder / "sa.key", "-pubout", "-out", folder / "sa.pub"])
 

@@ -18,6 +18,7 @@ from cluster.tools import Tools
 
 READY_SECONDS = 180.0
 PLAYED_NODE = "kwok-0"
+PROXY = "front-proxy"
 NODE_READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
 SERVICES_ALONE = "10.96.0.0/16"
 API_SERVICE_ALONE = "10.96.0.1"
@@ -86,6 +87,7 @@ def prepare(record: Record) -> None:
         record.ports = {name: network.free_port() for name in record.ports}
     record.server = f"https://{address}:{record.ports['api']}"
     certificates.make_authority(record.pki)
+    certificates.make_token_keys(record.pki)
     names = [f"IP:{each}" for each in {address, service, "127.0.0.1"}]
     names += [f"DNS:{each}" for each in KUBERNETES_NAMES]
     certificates.issue(record.pki, "apiserver", "kube-apiserver", names=names)
@@ -95,6 +97,16 @@ def prepare(record: Record) -> None:
         certificates.kubeconfig(record.pki, component, record.server, record.pki / f"{component}.kubeconfig")
     certificates.kubeconfig(record.pki, "admin", record.server, record.kubeconfig)
     record.save()
+
+
+def _identify_proxy(folder: Path) -> None:
+    """Write what the API server shows to the servers of aggregated APIs when it forwards a request.
+
+    They believe whoever holds a certificate of this authority about who asks, so it is not the cluster's own.
+    """
+    if not (folder / f"{PROXY}.crt").exists():
+        certificates.make_authority(folder)
+        certificates.issue(folder, PROXY, PROXY)
 
 
 def _etcd(record: Record, tools: Tools) -> list[object]:
@@ -137,6 +149,13 @@ def _apiserver(record: Record, tools: Tools) -> list[object]:
         f"--service-account-key-file={pki / 'sa.pub'}",
         f"--service-account-signing-key-file={pki / 'sa.key'}",
         "--profiling=false",
+        f"--requestheader-client-ca-file={pki / PROXY / 'ca.crt'}",
+        f"--requestheader-allowed-names={PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki / PROXY / f'{PROXY}.crt'}",
+        f"--proxy-client-key-file={pki / PROXY / f'{PROXY}.key'}",
     ]
 
 
@@ -159,6 +178,8 @@ def _controller_manager(record: Record, tools: Tools) -> list[object]:
     if record.flavour == NODE:
         net = network.Network(record.namespace, record.octet)
         command += ["--allocate-node-cidrs", f"--cluster-cidr={net.pods}", "--node-cidr-mask-size=24"]
+        # a third of the default: tests wait for autoscalers
+        command += ["--horizontal-pod-autoscaler-sync-period=5s"]
     return command
 
 
@@ -166,6 +187,7 @@ def start(record: Record, tools: Tools, *, scheduler: bool) -> None:
     """Bring the control plane up, starting what does not run, and wait until the API server is ready."""
     with step("etcd and API server"):
         prepare(record)
+        _identify_proxy(record.pki / PROXY)
         begin(record, "etcd", _etcd(record, tools))
         begin(record, "kube-apiserver", _apiserver(record, tools))
         wait_until(lambda: answers(record), record, ("etcd", "kube-apiserver"), "the API server is not ready")

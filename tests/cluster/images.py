@@ -63,5 +63,10 @@ ADD_ONS: Mapping[str, Image] = {
         program="go:traefik",
         official="docker.io/library/traefik:v3.6.7",
     ),
+    "metrics-server": Image(
+        "tests/cluster/images/metrics-server.Dockerfile",
+        program="go:metrics_server",
+        official="registry.k8s.io/metrics-server/metrics-server:v0.9.0",
+    ),
 }
-"""What the suite of providers uses besides."""
+"""What single suites and tests use besides."""

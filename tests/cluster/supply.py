@@ -102,7 +102,12 @@ def _program(image: Image, packages: Path) -> Path:
 
 
 def _compiled(name: str) -> Path:
-    return {"envoy_gateway": addon_tools.envoy_gateway, "traefik": addon_tools.traefik}[name]()
+    programs = {
+        "envoy_gateway": addon_tools.envoy_gateway,
+        "traefik": addon_tools.traefik,
+        "metrics_server": addon_tools.metrics_server,
+    }
+    return programs[name]()
 
 
 def _wanted(packages: Path, names: Sequence[str]) -> dict[str, str]:

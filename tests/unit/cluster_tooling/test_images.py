@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import IMAGES, ClusterError, archive, baseimage, supply, tools
+from cluster import IMAGES, ClusterError, addon_tools, archive, baseimage, supply, tools
+from cluster.images import ADD_ONS
 from cluster.paths import REPOSITORY
 from cluster.record import CONTROL_PLANE, GIVEN
 from cluster.tools import KUBERNETES
@@ -24,6 +25,20 @@ def test_an_image_has_a_dockerfile_and_what_is_official_is_pinned(name: str) -> 
     assert (REPOSITORY / image.dockerfile).is_file()
     assert bool(image.official) == bool(image.program)
     assert not image.official or re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", image.official)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("envoy-gateway", addon_tools.ENVOY_GATEWAY),
+        ("metrics-server", addon_tools.METRICS_SERVER),
+        ("traefik", addon_tools.TRAEFIK),
+    ],
+)
+def test_an_add_on_has_one_version_wherever_its_image_comes_from(name: str, version: str) -> None:
+    image = ADD_ONS[name]
+    assert (REPOSITORY / image.dockerfile).is_file()
+    assert image.official.endswith(f":{version}")
 
 
 def test_every_image_of_the_product_sees_its_sources() -> None:
