@@ -224,13 +224,13 @@ def test_pods_are_gone_without_notice(digits: Place) -> None:
     stable = digits.status()["stable"]["revision"]
     version, revision = begin(digits, [{"weight": 30, "hold": "6s"}])
     for of in (revision, stable):
-        before = digits.pods(of)
-        digits.api.delete("Pod", digits.namespace, next(iter(before.values()))["metadata"]["name"], grace=0)
+        before = _ready(digits, of)
+        digits.api.delete("Pod", digits.namespace, before[0], grace=0)
 
-        def replaced(of: str = of, before: dict[str, Object] = before) -> bool:
-            return sum(is_ready(one) for one in digits.pods(of).values()) >= len(before)
+        def replaced(of: str = of, before: list[str] = before) -> bool:
+            return len(_ready(digits, of)) == len(before) and before[0] not in _ready(digits, of)
 
-        until(replaced, f"a successor of the pod of {of}")
+        until(replaced, f"a successor of {before[0]}")
     digits.until_ready(version)
 
 
@@ -251,14 +251,21 @@ def test_what_the_rollout_stands_on_is_deleted_in_it(digits: Place) -> None:
 
 def test_stable_crashes_during_the_rollout(digits: Place) -> None:
     stable = digits.status()["stable"]["revision"]
-    version, _ = begin(digits, [{"weight": 50, "hold": "20s"}])
-    pods = digits.pods(stable)
+    version, _ = begin(digits, [{"weight": 50, "hold": "50s"}])
+    pods = {uid: pod for uid, pod in digits.pods(stable).items() if is_ready(pod)}
     for pod in pods.values():
         for _ in range(2):
             for pid in processes_of(pod, b"add_signal_handler"):
                 os.kill(pid, signal.SIGTERM)
             time.sleep(5)
+        # One after the other: with all of stable's pods down at once nobody could answer its requests.
+        until(lambda: len(_ready(digits, stable)) == len(pods), "stable's pods after the crash")
     digits.until_ready(version)
+
+
+def _ready(place: Place, revision: str) -> list[str]:
+    """The names of a revision's ready pods."""
+    return sorted(pod["metadata"]["name"] for pod in place.pods(revision).values() if is_ready(pod))
 
 
 def test_a_version_that_never_gets_ready(digits: Place) -> None:
