@@ -11,7 +11,8 @@ import httpx
 from cluster import Cluster, ClusterError
 from e2e.reach import Object
 from e2e.support import RELEASE, SYSTEM
-from modeldeploy.adapters.sampler import Sampler, Ticket, tick
+from modeldeploy.adapters.history import Ticket, tick
+from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict

@@ -1,50 +1,19 @@
 """Asks for many objects at once: what many want to know is asked once per tick, in one question."""
 
 import asyncio
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from modeldeploy.adapters.prometheus import Prometheus, Result
-from modeldeploy.api.quantity import seconds
+from modeldeploy.adapters import history
+from modeldeploy.adapters.history import BEFORE, NO_VECTOR, Shares, Ticket
+from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import judgement
-from modeldeploy.core.judgement import Answer, Evidence, NoData, Query, QueryFailed, Roles
+from modeldeploy.core.judgement import Answer, Evidence, Query, QueryFailed, Roles
 
-HISTORY = 3600.0
-"""Seconds before a trial that a replay begins: what the dispersion remembers."""
-
-_POINTS = 240
-"""Points per series in one range. Prometheus would give 11,000, but what a large answer takes while it is
-read stays with the process."""
-
-Shares = Mapping[tuple[str, str], Answer]
-"""A family's answer by (namespace, name)."""
 Questions = tuple[Query, ...]
 """What goes to a server in one expression: families' questions, or a user's own one."""
 Found = Mapping[Query, Shares | Answer]
-
-
-def tick(at: datetime, interval: str) -> datetime:
-    """The tick at or before a time: ticks are multiples of the interval since 1970, for all objects alike."""
-    span = seconds(interval)
-    return datetime.fromtimestamp(math.floor(at.timestamp() / span + 1e-6) * span, UTC)
-
-
-def next_tick(at: datetime, interval: str) -> datetime:
-    """The first tick after a time."""
-    return tick(at, interval) + timedelta(seconds=seconds(interval))
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Whom a question is asked for: an object's namespace, its name and the metrics store that it names."""
-
-    namespace: str
-    name: str
-    url: str | None = None
 
 
 class Sampler:
@@ -96,7 +65,7 @@ class Sampler:
         # Shielded: what one object no longer waits for is still another's answer.
         found = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
         known = {query: answer for answers in found for query, answer in answers.items()}
-        return {query: _part(known[query], who) for query in wanted}
+        return {query: history.part(known[query], who) for query in wanted}
 
     async def rebuild(
         self, who: Ticket, spec: ModelDeploymentSpec, roles: Roles, now: datetime
@@ -109,35 +78,20 @@ class Sampler:
         complaint = self.complaint(who.url)
         if complaint is not None:
             return QueryFailed(complaint)
-        step, interval = seconds(spec.monitoring.interval), spec.monitoring.interval
         server = self._server((who.url or self._url).rstrip("/"))
         begun = roles.started_at if roles.candidate else now.timestamp()
-        start, end = tick(datetime.fromtimestamp(begun - HISTORY, UTC), interval), tick(now, interval)
+        start = datetime.fromtimestamp(begun - BEFORE, UTC)
         evidence = Evidence()
         queries = judgement.queries(spec, who.namespace, who.name, roles)
-        for first, last in _spans(start, end, step):
-            ranges = await asyncio.gather(
-                *(
-                    server.query_range(
-                        judgement.narrowed(query, who.namespace, who.name).expression, first, last, step
-                    )
-                    for query in queries
-                )
+        async for moment in history.moments(server, who, queries, start, now, spec.monitoring.interval):
+            if isinstance(moment, QueryFailed):
+                return moment
+            at, answers = moment
+            then = roles if at.timestamp() >= roles.started_at else Roles(roles.stable)
+            evidence = judgement.advance(
+                evidence, spec, namespace=who.namespace, name=who.name, roles=then, answers=answers, at=at
             )
-            failed = next((result for result in ranges if isinstance(result, QueryFailed)), None)
-            if failed is not None:
-                return failed
-            moments = [_by_time(result) for result in ranges if not isinstance(result, QueryFailed)]
-            for at in _ticks(first, last, step):
-                answers = {
-                    query: _part(_read(query, moment.get(_key(at), [])), who)
-                    for query, moment in zip(queries, moments, strict=True)
-                }
-                then = roles if at.timestamp() >= roles.started_at else Roles(roles.stable)
-                evidence = judgement.advance(
-                    evidence, spec, namespace=who.namespace, name=who.name, roles=then, answers=answers, at=at
-                )
-                await asyncio.sleep(0)  # others have their turn: an hour of ticks takes most of a second
+            await asyncio.sleep(0)  # others have their turn: an hour of ticks takes most of a second
         return evidence
 
     def close(self) -> None:
@@ -170,8 +124,8 @@ class Sampler:
         try:
             parts = judgement.apart(questions, result)
         except (KeyError, TypeError):
-            return dict.fromkeys(questions, _NO_VECTOR)
-        return {query: _read(query, part) for query, part in parts.items()}
+            return dict.fromkeys(questions, NO_VECTOR)
+        return {query: history.read(query, part) for query, part in parts.items()}
 
     def _server(self, url: str) -> Prometheus:
         if url not in self._servers:
@@ -180,7 +134,6 @@ class Sampler:
 
 
 _KEPT = timedelta(minutes=1)
-_NO_VECTOR = QueryFailed("the metrics store's answer is not a vector of numbers")
 
 
 def _grouped(queries: Sequence[Query]) -> list[Questions]:
@@ -188,42 +141,3 @@ def _grouped(queries: Sequence[Query]) -> list[Questions]:
     families = sorted((query for query in queries if query.family), key=lambda query: str(query.family))
     groups: list[Questions] = [tuple(families)] if families else []
     return groups + [(query,) for query in queries if not query.family]
-
-
-def _read(query: Query, result: Result) -> Shares | Answer:
-    try:
-        return judgement.single(result) if query.family is None else judgement.share_out(query, result)
-    except (KeyError, TypeError, ValueError, IndexError):
-        return _NO_VECTOR
-
-
-def _part(answer: Shares | Answer, who: Ticket) -> Answer:
-    if isinstance(answer, Mapping):
-        return answer.get((who.namespace, who.name), NoData())
-    return answer
-
-
-def _spans(start: datetime, end: datetime, step: float) -> Iterator[tuple[datetime, datetime]]:
-    while start <= end:
-        last = min(end, start + timedelta(seconds=step * (_POINTS - 1)))
-        yield start, last
-        start = last + timedelta(seconds=step)
-
-
-def _ticks(start: datetime, end: datetime, step: float) -> Iterator[datetime]:
-    count = round((end - start).total_seconds() / step)
-    return (start + timedelta(seconds=step * index) for index in range(count + 1))
-
-
-def _key(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _by_time(matrix: Result) -> dict[int, list[Any]]:
-    """A matrix as instant vectors by time in milliseconds; a scalar's points as a vector without labels."""
-    found: dict[int, list[Any]] = {}
-    for series in matrix:
-        for point in series.get("values", ()):
-            vector = found.setdefault(round(float(point[0]) * 1000), [])
-            vector.append({"metric": series["metric"], "value": point})
-    return found

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from modeldeploy.adapters.clock import Clock, Timer
-from modeldeploy.adapters.sampler import HISTORY, Sampler, Ticket, next_tick, tick
+from modeldeploy.adapters.history import BEFORE, Ticket, next_tick, tick
+from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.core import judgement
@@ -155,7 +156,7 @@ class Judge:
     async def _advanced(self, watch: _Watch, at: datetime) -> Evidence:
         spec, roles, of = watch.spec, watch.roles, watch.of
         who = Ticket(of.namespace, of.name, _url(spec))
-        needed = roles.started_at - HISTORY if roles.candidate else at.timestamp()
+        needed = roles.started_at - BEFORE if roles.candidate else at.timestamp()
         if needed < watch.since:
             rebuilt = await self._sampler.rebuild(who, spec, roles, at)
             if not isinstance(rebuilt, QueryFailed):

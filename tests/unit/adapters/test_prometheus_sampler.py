@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cluster.network import free_port
+from modeldeploy.adapters.history import Ticket, next_tick, tick
 from modeldeploy.adapters.prometheus import Prometheus, Result
-from modeldeploy.adapters.sampler import Sampler, Ticket, next_tick, tick
+from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
