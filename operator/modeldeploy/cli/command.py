@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
 from modeldeploy.cli import intent, watch
+from modeldeploy.cli.backtest.arguments import add_arguments
+from modeldeploy.cli.backtest.problem import WrongInput
 from modeldeploy.cli.connection import Connection, ConnectionProblem, connect
 from modeldeploy.cli.source import follow
 
@@ -25,26 +28,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 when the object is gone or an intent was accepted, 1 after an error or a refusal, 2 for wrong
-        arguments, 130 after Ctrl-C.
+        0 when the object is gone, an intent was accepted or the past was replayed, 1 after an error or a
+        refusal, 2 for wrong arguments or input, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "watch":
-            return asyncio.run(_watch(options, _form(options.output)))
-        return asyncio.run(_ask(options))
+        return _run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; the interpreter would complain once more
         return 0
-    except (Problem, ConnectionProblem) as problem:
+    except (Problem, ConnectionProblem, WrongInput) as problem:
         sys.stderr.write(f"error: {problem}\n")
-        return FAILED
+        return WRONG_USE if isinstance(problem, WrongInput) else FAILED
 
 
 class Problem(Exception):  # noqa: N818 - told to people, never handled
     """What went wrong and how it is mended, in a sentence."""
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "backtest":
+        from modeldeploy.cli.backtest.run import run  # noqa: PLC0415 - the others need no core
+
+        return run(options, _write, datetime.now(UTC))
+    if options.command == "watch":
+        return asyncio.run(_watch(options, _form(options.output)))
+    return asyncio.run(_ask(options))
 
 
 async def _watch(options: argparse.Namespace, form: str) -> int:
@@ -131,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         help="live: drawn in place; text: a line for each change; json: a JSON object for each change "
         "(default: live on a terminal, text elsewhere)",
     )
+    add_arguments(commands)
     for name, what in intent.WHAT.items():
         _add_intent(commands, name, what)
     for name, what in (("pause", "stay at the step under way"), ("resume", "go on after a pause")):

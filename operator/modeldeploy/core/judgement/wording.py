@@ -39,20 +39,32 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"  # noqa: PLR2004 - two digits
 
 
-def value_of(planned: Plan, track: Track | None) -> str | None:
-    """A revision's value over the last `window`, with its unit; None without one."""
+def measured(planned: Plan, track: Track | None) -> float | None:
+    """A revision's value over the last `window`; None without one.
+
+    A share as a fraction, a latency in milliseconds, anything else in its own unit.
+    """
     if track is None:
         return None
     if planned.kind is Kind.GAUGE:
-        return None if track.number is None else number(track.number)
+        return track.number
     if planned.kind is Kind.LATENCY:
-        value = histogram.quantile(track.profile, planned.quantile)
-        return None if value is None else milliseconds(value)
+        return histogram.quantile(track.profile, planned.quantile)
     asked = track.recent.requests
-    if not asked:
-        return None
-    mean = track.recent.events / asked
-    return number(mean) if planned.kind is Kind.MEAN else percent(mean)
+    return track.recent.events / asked if asked else None
+
+
+def value_of(planned: Plan, track: Track | None) -> str | None:
+    """The same with its unit, for people."""
+    value = measured(planned, track)
+    return None if value is None else spell(planned, value)
+
+
+def spell(planned: Plan, value: float) -> str:
+    """A metric's value with its unit: `24.3%`, `412 ms`, `18.2`."""
+    if planned.kind is Kind.LATENCY:
+        return milliseconds(value)
+    return percent(value) if planned.kind is Kind.SHARE else number(value)
 
 
 def bounds(metric: Metric) -> str:

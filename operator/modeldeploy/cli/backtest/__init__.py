@@ -1,0 +1,1 @@
+"""`modeldeploy backtest`: history, judged anew."""
