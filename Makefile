@@ -37,10 +37,10 @@ lint: setup ## Style, types, import layers, generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-unit: setup ## Pure decisions and parts on loopback
+unit: setup ## Pure decisions, and parts in one process
 	@$(BIN)/pytest -m unit -n 2 --dist loadfile
 
-api: setup ## On a real API server without nodes
+api: setup ## On a real API server without nodes, and real programs on loopback
 	@$(BIN)/pytest -m api -n 2 --dist loadfile
 
 e2e: setup ## On a real node, with the installed chart

@@ -12,7 +12,7 @@ from digits.drain import Drain
 from digits.load_requests import body
 from unit.digits.processes import BLANK, INFER, Serve, ServerProcess
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.api
 
 
 @pytest.fixture

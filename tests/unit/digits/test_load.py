@@ -17,7 +17,7 @@ from digits.load_requests import check_answer
 from digits.load_stats import Latencies, RevisionSeen, Snapshot, Tally
 from unit.digits.processes import ServerProcess
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.api
 
 Behaviour = Callable[["Handler", dict[str, Any]], None]
 
