@@ -45,6 +45,8 @@ MEANINGS: Mapping[str, str] = {
     texts.HEADER_PATTERN: "must be the name of an HTTP header, e.g. x-preview",
     texts.REVISION_PATTERN: "must be the name of a revision as in status, e.g. 5d4c0a1b",
     texts.URL_PATTERN: "must be a URL, e.g. http://prometheus.monitoring:9090",
+    texts.HOOK_PATTERN: "must be a URL without a user, e.g. https://pipelines.example.org/retrain",
+    texts.EPISODE_PATTERN: "must be an episode as in status.retraining.episode.id, e.g. 20261122-120000",
     texts.QUANTITY_PATTERN: "must be a quantity, e.g. 500m, 2 or 1Gi",
 }
 """What each pattern asks for, in the words of the refusal: a regular expression is no help to people."""

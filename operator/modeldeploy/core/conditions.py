@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from modeldeploy.api.v1alpha1.monitoring import Category, WatchAction
+from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import (
     Condition,
     ConditionStatus,
+    MetricStatus,
     ModelDeploymentStatus,
     Phase,
     Verdict,
 )
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import SHORT, Draft, clip
+from modeldeploy.core.retraining import advice, recommending
 from modeldeploy.core.saying import State
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.standing import describe
@@ -138,20 +140,18 @@ def _availability(status: ModelDeploymentStatus, snapshot: Snapshot) -> Word:
 
 def _drift(status: ModelDeploymentStatus, snapshot: Snapshot) -> dict[str, Word]:
     """What speaks about the world rather than about a candidate."""
-    spec = snapshot.spec
+    spec, episode = snapshot.spec, status.retraining and status.retraining.episode
+    words = {"RetrainingRecommended": Word(True, "MetricBreached", advice(episode))} if episode else {}
     if spec is None:
-        return {}
-    categories = {metric.name: metric.category for metric in spec.monitoring.metrics}
-    breached = [
-        (categories[entry.name], entry.message or entry.name)
-        for entry in status.metrics
-        if entry.verdict is Verdict.BREACH and entry.name in categories
-    ]
-    inputs = [message for category, message in breached if category is Category.INPUT]
-    model = [message for category, message in breached if category is not Category.SOFTWARE]
-    watched = status.candidate is None and status.rejected is None
-    flag = watched and bool(model) and spec.on_breach.after_rollout is WatchAction.FLAG_RETRAINING
+        return words
+    inputs = {metric.name for metric in spec.monitoring.metrics if metric.category is Category.INPUT}
+    moved = [entry for entry in status.metrics if entry.verdict is Verdict.BREACH and entry.name in inputs]
+    model = [] if spec.retraining else recommending(status, spec)
     return {
-        "DriftDetected": Word(bool(inputs), "DataDrift", "; ".join(inputs)),
-        "RetrainingRecommended": Word(flag, "MetricBreached", "; ".join(model)),
-    }
+        "DriftDetected": Word(bool(moved), "DataDrift", _sentence(moved)),
+        "RetrainingRecommended": Word(bool(model), "MetricBreached", _sentence(model)),
+    } | words
+
+
+def _sentence(metrics: Sequence[MetricStatus]) -> str:
+    return "; ".join(entry.message or entry.name for entry in metrics)

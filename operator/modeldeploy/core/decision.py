@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from modeldeploy.api.v1alpha1.episode import Episode
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 
 
@@ -25,6 +26,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """An episode's trigger is to be run.
+
+    Attributes:
+        episode: The episode; its id, with the object's UID, is the key under which this is done once.
+        attempt: Which attempt this is, from 1.
+    """
+
+    episode: Episode
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The next state, and what follows from it.
 
@@ -34,6 +48,7 @@ class Decision:
         leaving: Revisions that finish their last answers: nothing may scale them up, nor down yet.
         retired: Revisions whose pods may end now: no router sends them anything and their drain time is over.
         events: Told after the status is written.
+        run: The trigger to run; its intent stands in the status. None for nothing.
         requeue_at: When to look again without being woken; None to wait for a change.
     """
 
@@ -43,6 +58,7 @@ class Decision:
     retired: frozenset[str]
     events: tuple[Event, ...] = ()
     requeue_at: datetime | None = None
+    run: Run | None = None
 
     @property
     def running(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
-from modeldeploy.core import conditions, images, intents, supersede, trial, verdicts
+from modeldeploy.core import conditions, images, intents, retraining, supersede, trial, verdicts
 from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.draft import Draft, after
@@ -78,7 +78,7 @@ def decide(snapshot: Snapshot) -> Decision:
     draft = images.note(_end_drained(draft, snapshot), snapshot)  # what has left has none in the status
     if roles(draft.status) != roles(asked.status):
         asked = verdicts.unjudged(asked)
-    draft = conditions.settle(draft, asked)
+    draft = conditions.settle(retraining.follow(draft, asked), asked)
     return _decision(draft, snapshot, _unneeded(draft, snapshot))
 
 
@@ -90,6 +90,7 @@ def _decision(draft: Draft, snapshot: Snapshot, unneeded: frozenset[str]) -> Dec
         leaving=frozenset(entry.revision for entry in status.draining),
         retired=frozenset(),
         events=draft.events,
+        run=retraining.run(status, snapshot),
         requeue_at=min((at for at in draft.due if at > snapshot.now), default=None),
     )
     return replace(decision, retired=unneeded - decision.running)

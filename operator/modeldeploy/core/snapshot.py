@@ -81,6 +81,27 @@ class Routers:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of running an episode's trigger.
+
+    Attributes:
+        episode: The episode's id.
+        number: Which attempt of the episode this was, from 1.
+        what: Job or Webhook.
+        done: It need not be run again.
+        message: What came of it, in a sentence.
+        at: When that was known, in UTC.
+    """
+
+    episode: str
+    number: int
+    what: str
+    done: bool
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """The object's children as they are.
 
@@ -95,6 +116,7 @@ class Observed:
         incumbent: Why the Service that answers today can't be led to, in a sentence with the mend.
         unable: What the provider can't do of what is decided, in a sentence.
         limits: What of `spec.traffic` isn't so although requests are served.
+        attempt: The last attempt at an episode's trigger by this process.
         recorded_stable: The stable revision as written on the Service `<name>`, in case status is lost.
         recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
@@ -108,6 +130,7 @@ class Observed:
     incumbent: str | None = None
     unable: str | None = None
     limits: tuple[Finding, ...] = ()
+    attempt: Attempt | None = None
     recorded_stable: str | None = None
     recorded_port: int | None = None
 

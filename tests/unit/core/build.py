@@ -52,6 +52,7 @@ def spec(
     replicas: Mapping[str, Any] | None = None,
     traffic: Mapping[str, Any] | None = None,
     suspend: bool = False,
+    retraining: Mapping[str, Any] | None = None,
     **rollout: Any,
 ) -> ModelDeploymentSpec:
     if strategy and steps is TWO_STEPS:
@@ -68,6 +69,7 @@ def spec(
         "onBreach": {"duringRollout": during, "afterRollout": after},
         "traffic": traffic or {},
         "suspend": suspend,
+        "retraining": retraining,
     }
     return ModelDeploymentSpec.model_validate(written)
 

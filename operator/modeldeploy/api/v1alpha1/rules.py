@@ -266,7 +266,35 @@ MONITORING: tuple[Rule, ...] = (
 )
 """`spec.monitoring`."""
 
+TRIGGER: tuple[Rule, ...] = (
+    {
+        "rule": "has(self.job) != has(self.webhook)",
+        "message": "a trigger is either a job or a webhook; give one of them",
+        "messageExpression": "has(self.job) ? 'has both job and webhook; remove one' : "
+        "'has neither job nor webhook; add one'",
+    },
+)
+"""`spec.retraining.trigger`."""
+
+RETRAINING: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.mode) || self.mode != 'Automatic' || has(self.trigger)",
+        "message": "mode Automatic runs a trigger; add trigger.job or trigger.webhook, or set mode: Manual",
+        "fieldPath": ".trigger",
+        "reason": "FieldValueRequired",
+    },
+    _not_zero("cooldown"),
+)
+"""`spec.retraining`."""
+
 SPEC: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.retraining) || !has(self.onBreach) || !has(self.onBreach.afterRollout) || "
+        "self.onBreach.afterRollout == 'FlagRetraining'",
+        "message": "onBreach.afterRollout: Notify recommends no retraining; remove retraining or set "
+        "onBreach.afterRollout: FlagRetraining",
+        "fieldPath": ".retraining",
+    },
     {
         "rule": "!has(self.traffic) || !has(self.traffic.provider) || self.traffic.provider != 'Service' || "
         "(has(self.rollout) && has(self.rollout.strategy) && "

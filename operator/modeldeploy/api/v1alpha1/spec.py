@@ -11,6 +11,7 @@ from pydantic import Field
 from modeldeploy.api.v1alpha1 import rules
 from modeldeploy.api.v1alpha1.base import Part, Rule
 from modeldeploy.api.v1alpha1.monitoring import Monitoring, OnBreach
+from modeldeploy.api.v1alpha1.retraining import Retraining
 from modeldeploy.api.v1alpha1.rollout import Rollout
 from modeldeploy.api.v1alpha1.server import Model, Server
 from modeldeploy.api.v1alpha1.text import LongName
@@ -36,6 +37,11 @@ class ModelDeploymentSpec(Part):
     rollout: Rollout = Field(default_factory=Rollout, description="How a new version is brought in.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="What is watched.")
     on_breach: OnBreach = Field(default_factory=OnBreach, description="What a breach leads to.")
+    retraining: Retraining | None = Field(
+        default=None,
+        description="What follows when retraining is recommended. Without it the condition "
+        "RetrainingRecommended stands while inputs or outputs breach, and nothing else happens.",
+    )
     adopt: Adopt | None = Field(default=None, description="Plain manifests to take over without downtime.")
     suspend: bool = Field(
         default=False,

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from modeldeploy.api.v1alpha1.base import StatusPart
+from modeldeploy.api.v1alpha1.episode import RetrainingStatus
 
 
 class Phase(StrEnum):
@@ -238,6 +239,9 @@ class ModelDeploymentStatus(StatusPart):
     traffic_changed_at: datetime | None = Field(default=None, description="When the weights last changed.")
     routing: Routing | None = Field(default=None, description="The object's place on the routers.")
     metrics: list[MetricStatus] = Field(default_factory=list, max_length=32, description="The last verdicts.")
+    retraining: RetrainingStatus | None = Field(
+        default=None, description="Episodes of recommended retraining, with `spec.retraining`."
+    )
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=32,

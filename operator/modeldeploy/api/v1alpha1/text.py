@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+EPISODE_PATTERN = r"^[0-9]{8}-[0-9]{6}$"
 HEADER_PATTERN = r"^[A-Za-z0-9!#$&'*+.^_|~-]+$"
+HOOK_PATTERN = r"^https?://[^\s/?#@]+(/[^\s#]*)?$"
 HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 IMAGE_PATTERN = r"^[^\s]+$"
 INTERVAL_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h)|[0-9]{1,8}ms)+$"

@@ -25,6 +25,7 @@ from modeldeploy.core.judgement.queries import (
 )
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence
+from modeldeploy.core.judgement.wording import reference, statistic
 
 __all__ = [
     "Answer",
@@ -42,8 +43,10 @@ __all__ = [
     "narrowed",
     "problems",
     "queries",
+    "reference",
     "requests",
     "share_out",
     "single",
+    "statistic",
     "together",
 ]

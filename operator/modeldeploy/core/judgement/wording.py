@@ -2,7 +2,7 @@
 
 from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.core.judgement import histogram
-from modeldeploy.core.judgement.plan import Kind, Plan
+from modeldeploy.core.judgement.plan import Kind, Plan, plan
 from modeldeploy.core.judgement.queries import Family
 from modeldeploy.core.judgement.state import Track
 
@@ -75,3 +75,16 @@ def bounds(metric: Metric) -> str:
     if metric.compare is not None:
         parts.append(f"at most {metric.compare.max_ratio} times stable")
     return ", ".join(parts)
+
+
+def statistic(metric: Metric) -> str:
+    """What finds a breach of the metric once no rollout runs."""
+    kind = plan(metric).kind
+    if kind is Kind.MEAN:
+        return "mean over the window"
+    return "latest value" if kind is Kind.GAUGE else "Shiryaev-Roberts e-detector"
+
+
+def reference(metric: Metric) -> str:
+    """What it is held against once no rollout runs, as the user wrote it: `max 5%`."""
+    return bounds(metric.model_copy(update={"compare": None}))

@@ -1,0 +1,249 @@
+"""When retraining is recommended, for how long, and what is run because of it.
+
+Without `spec.retraining` the recommendation stands exactly while inputs or outputs breach. With it a breach
+begins an *episode*, which stays (that is the hysteresis: a metric that hovers about its bound is one
+recommendation, not twenty) until one of three things ends it:
+
+- a newer revision is promoted; a return to an older one is no retraining;
+- a human acknowledges it;
+- its metrics have passed again for as long as `cooldown`. Silence neither begins nor ends that span.
+
+Then none begins for `cooldown`. An episode has one trigger. What is to be run stands in status before it is
+run, and what came of it is learned from the shell afterwards; an operator that dies in between leads to one
+more run under the same key, never to none.
+"""
+
+from datetime import datetime
+
+from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.episode import (
+    EndedEpisode,
+    Episode,
+    EpisodeEnd,
+    EpisodeMetric,
+    RetrainingStatus,
+    TriggerOutcome,
+    TriggerStatus,
+)
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric, WatchAction
+from modeldeploy.api.v1alpha1.retraining import Retraining, RetrainingMode
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.status import MetricStatus, ModelDeploymentStatus, Verdict
+from modeldeploy.core.decision import Run, Severity
+from modeldeploy.core.draft import BRIEF, Draft, after, clip
+from modeldeploy.core.judgement import reference, statistic
+from modeldeploy.core.snapshot import Attempt, Snapshot
+
+EVIDENCE = 8
+"""Metrics that an episode keeps."""
+SHORTEST = 1.0
+"""Seconds of cool-down at least: two episodes never begin in one second, which names them."""
+FIRST_PAUSE = 5.0
+"""Seconds until a failed trigger is run again; doubled by each further failure."""
+LONGEST_PAUSE = 600.0
+
+
+def recommending(status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> list[MetricStatus]:
+    """The breaches that speak against the model that serves, once its rollout is over."""
+    if spec.on_breach.after_rollout is not WatchAction.FLAG_RETRAINING or not _is_watched(status):
+        return []
+    categories = {metric.name: metric.category for metric in spec.monitoring.metrics}
+    return [
+        entry
+        for entry in status.metrics
+        if entry.verdict is Verdict.BREACH
+        and categories.get(entry.name, Category.SOFTWARE) is not Category.SOFTWARE
+    ]
+
+
+def follow(draft: Draft, snapshot: Snapshot) -> Draft:
+    """Begin, keep or end an episode, and say what its trigger has come to."""
+    spec = snapshot.spec
+    if spec is None or snapshot.invalid or snapshot.observed.rejection:
+        return draft
+    if spec.retraining is None:
+        return draft.with_status(retraining=None) if draft.status.retraining else draft
+    known = draft.status.retraining or RetrainingStatus()
+    if known.episode is None:
+        return _begin(draft, snapshot, spec, spec.retraining, known.last)
+    draft = _learn(draft, snapshot, known, known.episode)
+    episode = _grown(_episode(draft) or known.episode, draft.status, spec, snapshot.now)
+    end = _end(draft.status, snapshot, spec.retraining, episode)
+    if end is not None:
+        return _ended(draft, snapshot, episode, *end)
+    if episode.quiet_since:
+        draft = draft.with_due(after(episode.quiet_since, _cooldown(spec.retraining)))
+    return _intend(_with(draft, episode), snapshot, spec.retraining)
+
+
+def run(status: ModelDeploymentStatus, snapshot: Snapshot) -> Run | None:
+    """What is to be run now, once the status is written; None for nothing."""
+    spec, episode = snapshot.spec, status.retraining and status.retraining.episode
+    if spec is None or snapshot.invalid or snapshot.observed.rejection or spec.suspend or not episode:
+        return None
+    trigger = episode.trigger
+    if spec.retraining is None or spec.retraining.mode is not RetrainingMode.AUTOMATIC or trigger is None:
+        return None
+    if trigger.outcome is TriggerOutcome.DONE or (trigger.next_at and trigger.next_at > snapshot.now):
+        return None
+    return Run(episode, trigger.attempts + 1)
+
+
+def advice(episode: Episode) -> str:
+    """The condition's message: the evidence, what was done about it, and what people can do."""
+    found = "; ".join(entry.message or entry.name for entry in episode.metrics)
+    trigger = episode.trigger
+    done = f"{trigger.message or 'its trigger is being run'}; " if trigger else ""
+    mend = f"promote a retrained version, or set spec.retraining.acknowledge: {episode.id}"
+    return f"{found}. Episode {episode.id}: {done}{mend}"
+
+
+def _begin(
+    draft: Draft,
+    snapshot: Snapshot,
+    spec: ModelDeploymentSpec,
+    wanted: Retraining,
+    last: EndedEpisode | None,
+) -> Draft:
+    breaches, stable = recommending(draft.status, spec), draft.status.stable
+    if not breaches or stable is None:
+        return draft
+    free = after(last.ended_at, _cooldown(wanted)) if last else snapshot.now
+    if free > snapshot.now:
+        return draft.with_due(free)
+    episode = Episode(
+        id=snapshot.now.strftime("%Y%m%d-%H%M%S"),
+        started_at=snapshot.now,
+        revision=stable.revision,
+        model_version=stable.model_version,
+    )
+    episode = _grown(episode, draft.status, spec, snapshot.now)
+    told = "; ".join(entry.message or entry.name for entry in episode.metrics)
+    draft = draft.with_event(Severity.WARNING, "RetrainingRecommended", f"episode {episode.id}: {told}")
+    return _intend(_with(draft, episode), snapshot, wanted)
+
+
+def _grown(
+    episode: Episode, status: ModelDeploymentStatus, spec: ModelDeploymentSpec, now: datetime
+) -> Episode:
+    """The same with what breaches by now, and since when nothing does."""
+    if not _is_watched(status):
+        return episode
+    breaches = recommending(status, spec)
+    named = {entry.name for entry in episode.metrics}
+    metrics = {metric.name: metric for metric in spec.monitoring.metrics}
+    more = [_evidence(entry, metrics[entry.name], spec) for entry in breaches if entry.name not in named]
+    quiet = None if breaches else episode.quiet_since or (now if _passes(status, named & metrics.keys()) else None)
+    kept = [*episode.metrics, *more][:EVIDENCE]
+    return episode.model_copy(update={"metrics": kept, "quiet_since": quiet})
+
+
+def _passes(status: ModelDeploymentStatus, names: set[str]) -> bool:
+    """Whether the metrics are known to be well; those that spec no longer names say nothing more."""
+    verdicts = {entry.name: entry.verdict for entry in status.metrics}
+    return all(verdicts.get(name) is Verdict.PASS for name in names)
+
+
+def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) -> EpisodeMetric:
+    return EpisodeMetric(
+        name=entry.name,
+        category=metric.category,
+        value=entry.candidate,
+        samples=entry.samples,
+        window=spec.monitoring.window,
+        statistic=statistic(metric),
+        reference=reference(metric),
+        message=entry.message,
+        at=entry.at,
+    )
+
+
+def _end(
+    status: ModelDeploymentStatus, snapshot: Snapshot, wanted: Retraining, episode: Episode
+) -> tuple[EpisodeEnd, str] | None:
+    """How the episode ends now, and why; None while it stands."""
+    stable = status.stable
+    if stable and _number(snapshot, stable.revision) > _number(snapshot, episode.revision):
+        return EpisodeEnd.RETRAINED, f"version {stable.model_version} is promoted"
+    if wanted.acknowledge == episode.id:
+        return EpisodeEnd.ACKNOWLEDGED, "a human acknowledged it"
+    quiet = episode.quiet_since
+    if quiet and _is_watched(status) and after(quiet, _cooldown(wanted)) <= snapshot.now:
+        return EpisodeEnd.RECOVERED, f"its metrics have passed for {wanted.cooldown}"
+    return None
+
+
+def _ended(draft: Draft, snapshot: Snapshot, episode: Episode, reason: EpisodeEnd, why: str) -> Draft:
+    last = EndedEpisode(
+        id=episode.id, started_at=episode.started_at, ended_at=snapshot.now, reason=reason, message=why
+    )
+    return draft.with_status(retraining=RetrainingStatus(last=last)).with_event(
+        Severity.NORMAL, "RetrainingClosed", f"episode {episode.id} is over: {why}"
+    )
+
+
+def _intend(draft: Draft, snapshot: Snapshot, wanted: Retraining) -> Draft:
+    """The same with the trigger that is to be run, if one is, and the time of its next attempt."""
+    episode = _episode(draft)
+    if episode is None or wanted.mode is not RetrainingMode.AUTOMATIC or wanted.trigger is None:
+        return draft
+    what = "Job" if wanted.trigger.job else "Webhook"
+    trigger = episode.trigger
+    if trigger is None:
+        trigger = TriggerStatus(what=what, outcome=TriggerOutcome.PENDING, at=snapshot.now)
+        return _with(draft, episode.model_copy(update={"trigger": trigger}))
+    return draft.with_due(trigger.next_at) if trigger.next_at else draft
+
+
+def _learn(draft: Draft, snapshot: Snapshot, known: RetrainingStatus, episode: Episode) -> Draft:
+    """The same with what came of the last attempt, once."""
+    attempt, trigger = snapshot.observed.attempt, episode.trigger
+    if attempt is None or trigger is None or attempt.episode != episode.id:
+        return draft
+    if trigger.outcome is TriggerOutcome.DONE or attempt.number <= trigger.attempts:
+        return draft
+    learned = _outcome(attempt)
+    renewed = episode.model_copy(update={"trigger": learned})
+    draft = draft.with_status(retraining=known.model_copy(update={"episode": renewed}))
+    if attempt.done:
+        return draft.with_event(Severity.NORMAL, "RetrainingTriggered", f"episode {episode.id}: {learned.message}")
+    if learned.message == trigger.message:
+        return draft
+    told = f"episode {episode.id}: {learned.message}"
+    return draft.with_event(Severity.WARNING, "RetrainingTriggerFailed", told)
+
+
+def _outcome(attempt: Attempt) -> TriggerStatus:
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt.number - 1, 30))
+    return TriggerStatus(
+        what=attempt.what,
+        outcome=TriggerOutcome.DONE if attempt.done else TriggerOutcome.FAILED,
+        attempts=attempt.number,
+        message=clip(attempt.message, BRIEF),
+        at=attempt.at,
+        next_at=None if attempt.done else after(attempt.at, pause),
+    )
+
+
+def _is_watched(status: ModelDeploymentStatus) -> bool:
+    """Whether the metrics speak of stable: no candidate is on trial, and none has just failed."""
+    return status.candidate is None and status.rejected is None
+
+
+def _number(snapshot: Snapshot, revision: str) -> int:
+    """The order in which a revision was made; 0 for what is no longer known, or never was ours."""
+    known = snapshot.observed.revisions.get(revision)
+    return known.number if known else 0
+
+
+def _cooldown(wanted: Retraining) -> float:
+    return max(SHORTEST, seconds(wanted.cooldown))
+
+
+def _episode(draft: Draft) -> Episode | None:
+    return draft.status.retraining.episode if draft.status.retraining else None
+
+
+def _with(draft: Draft, episode: Episode) -> Draft:
+    known = draft.status.retraining or RetrainingStatus()
+    return draft.with_status(retraining=known.model_copy(update={"episode": episode}))
