@@ -15,9 +15,9 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.api.v1alpha1.traffic import Incumbent, Traffic
 from modeldeploy.core.assessment import Assessment, Blame
-from modeldeploy.core.decision import Decision
+from modeldeploy.core.decision import Decision, Run
 from modeldeploy.core.rollout import decide
-from modeldeploy.core.snapshot import Observed, Routers, Snapshot, Target, Workload
+from modeldeploy.core.snapshot import Attempt, Observed, Routers, Snapshot, Target, Workload
 from modeldeploy.core.traffic import INCUMBENT, shares
 from unit.core.build import ERRORS, MISSING, NOW, NULLS, rev, revision, spec
 
@@ -53,6 +53,14 @@ WRITTEN = {
     "straight on": spec(metrics=[NULLS], onSupersede="StraightOn", replicas=SOME),
     "no room": spec(metrics=[NULLS], surge="None", replicas=SOME),
     "no room for two": spec(metrics=[NULLS], surge="None", strategy="Immediate", drain="0s"),
+}
+HOOK = {"webhook": {"url": "https://pipelines.example.org/retrain"}}
+WRITTEN |= {
+    "retrained by hand": spec(metrics=[NULLS, MISSING], retraining={"cooldown": "1h", "trigger": HOOK}),
+    "retrained by itself": spec(
+        metrics=[NULLS, ERRORS, MISSING],
+        retraining={"mode": "Automatic", "cooldown": "1h", "trigger": HOOK},
+    ),
 }
 JUDGED_AFTER = timedelta(seconds=5)
 """How long a step lasts before anything can be said of it."""
@@ -101,6 +109,10 @@ class Cluster:
         self.led_by: bool = False
         self.incumbent: Workload | None = None
         self.answered = 1000
+        self.acknowledged: str | None = None
+        self.hook: bool | None = True
+        self.attempt: Attempt | None = None
+        self.triggered: list[str] = []
 
     @property
     def status(self) -> ModelDeploymentStatus:
@@ -116,6 +128,9 @@ class Cluster:
             "rollout": written.rollout.model_copy(update={"control": control}),
             "suspend": self.suspended,
         }
+        if written.retraining and self.acknowledged:
+            update = {"acknowledge": self.acknowledged}
+            changes["retraining"] = written.retraining.model_copy(update=update)
         if self.led_by:
             changes["traffic"] = Traffic(incumbent=Incumbent(service="before"))
         return written.model_copy(update=changes)
@@ -160,6 +175,8 @@ class Cluster:
     def act(self, decision: Decision) -> None:
         """Write the status and apply what follows from it."""
         self.kept = dump(decision.status)
+        if decision.run:
+            self._run(decision.run)
         if self.suspended and self.version:
             return
         self.published = (decision.status.traffic_generation, shares(decision.status))
@@ -172,6 +189,15 @@ class Cluster:
             del self.pods[name]
         if decision.status.stable:
             self.recorded = decision.status.stable.revision
+
+    def _run(self, run: Run) -> None:
+        """The trigger works or fails; without a word the operator died before it knew which."""
+        if self.hook is not False:
+            self.triggered.append(run.episode.id)
+        self.attempt = None
+        if self.hook is not None:
+            said = "HTTP 202" if self.hook else "HTTP 500"
+            self.attempt = Attempt(run.episode.id, run.attempt, "Webhook", self.hook, said, self.now)
 
     def _sized(self, pods: Workload, size: int) -> Workload:
         """A Deployment of as many pods as asked for, unless an autoscaler has more."""
@@ -208,6 +234,7 @@ class Cluster:
             router.ready = router.asked = True
         self.paused = self.suspended = False
         self.answered = 1000
+        self.hook = True
         stable = self.status.stable
         self.led_by = self.led_by or bool(stable and stable.revision == INCUMBENT)
         self.incumbent = Workload(1, 1) if self.led_by else None
@@ -257,6 +284,7 @@ class Cluster:
             rejection=self.refused,
             failure=self.failure,
             incumbent=None if self.incumbent or not self.led_by else "there is no Service before; create it",
+            attempt=self.attempt,
             recorded_stable=self.recorded,
             recorded_port=10001 if self.recorded else None,
         )

@@ -3,8 +3,11 @@
 import json
 from dataclasses import replace
 
+from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.base import dump
+from modeldeploy.api.v1alpha1.episode import TriggerOutcome
 from modeldeploy.api.v1alpha1.monitoring import RolloutAction
+from modeldeploy.api.v1alpha1.retraining import RetrainingMode
 from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
@@ -36,6 +39,8 @@ def check(before: Snapshot, decision: Decision) -> None:
     again_changes_nothing(before, decision)
     conditions_are_true(before, decision.status)
     roles_are_distinct(decision)
+    one_episode_at_a_time(before, decision)
+    what_is_run_stands_in_status(before, decision)
     if before.spec and before.spec.suspend:
         suspended_changes_words_only(before, decision)
         return
@@ -60,6 +65,47 @@ def suspended_changes_words_only(before: Snapshot, decision: Decision) -> None:
         return
     words = {"message": "", "phase": before.status.phase, "conditions": [], "observed_generation": 0}
     assert decision.status.model_copy(update=words) == before.status.model_copy(update=words)
+
+
+def one_episode_at_a_time(before: Snapshot, decision: Decision) -> None:
+    """It lasts until it is told to be over, and the next one waits for the cool-down."""
+    was, now = before.status.retraining, decision.status.retraining
+    standing, stands = was and was.episode, now and now.episode
+    if standing and before.spec and before.spec.retraining:
+        over = "RetrainingClosed" in reasons(decision)
+        assert over != (stands is not None and stands.id == standing.id)
+        assert not (over and stands)
+    if stands and not standing:
+        assert "RetrainingRecommended" in reasons(decision)
+        assert before.spec
+        assert before.spec.retraining
+        if was and was.last:
+            rested = stands.started_at - was.last.ended_at
+            assert rested.total_seconds() >= seconds(before.spec.retraining.cooldown)
+            assert stands.id != was.last.id
+    flagged = any(one.type == "RetrainingRecommended" for one in decision.status.conditions)
+    if before.spec is None or before.spec.retraining:
+        assert flagged == bool(stands)
+
+
+def what_is_run_stands_in_status(before: Snapshot, decision: Decision) -> None:
+    """Never in Manual, never while suspended, never again once it is done."""
+    if decision.run is None:
+        return
+    spec, known = before.spec, decision.status.retraining
+    assert spec
+    assert spec.retraining
+    assert spec.retraining.mode is RetrainingMode.AUTOMATIC
+    assert not spec.suspend
+    assert before.invalid is None
+    assert known
+    assert known.episode
+    assert known.episode == decision.run.episode
+    trigger = known.episode.trigger
+    assert trigger
+    assert trigger.outcome is not TriggerOutcome.DONE
+    assert trigger.attempts == decision.run.attempt - 1
+    assert trigger.next_at is None or trigger.next_at <= before.now
 
 
 def weights_are_whole(decision: Decision) -> None:
@@ -336,7 +382,7 @@ def again_changes_nothing(before: Snapshot, decision: Decision) -> None:
     assert again.status == decision.status
     assert again.events == ()
     assert (again.running, again.retired) == (decision.running, decision.retired)
-    assert again.requeue_at == decision.requeue_at
+    assert (again.requeue_at, again.run) == (decision.requeue_at, decision.run)
 
 
 def looked_at(status: ModelDeploymentStatus) -> tuple[str | None, str | None]:

@@ -34,6 +34,7 @@ class Operation(RuleBasedStateMachine):
         self.away = False
         self.ended: frozenset[str] = frozenset()
         self.lost: frozenset[str] = frozenset()
+        self.never_forgot = True
 
     @rule(minutes=st.integers(1, 8))
     def all_goes_well(self, minutes: int) -> None:
@@ -175,6 +176,36 @@ class Operation(RuleBasedStateMachine):
         setattr(self.cluster, what, None if gone else f"{what} for a reason")
         self.wake()
 
+    @rule(
+        written=st.sampled_from(["retrained by hand", "retrained by itself"]),
+        metric=st.sampled_from(["nulls", "missing"]),
+        hook=st.sampled_from([True, False, None]),
+        span=st.sampled_from(SPANS),
+        noticed=st.booleans(),
+    )
+    def the_world_changes(
+        self,
+        written: str,
+        metric: str,
+        hook: bool | None,  # noqa: FBT001
+        span: timedelta,
+        noticed: bool,  # noqa: FBT001
+    ) -> None:
+        """What serves no longer fits, for a while."""
+        stable = self.cluster.status.stable
+        if stable is None or stable.revision == INCUMBENT:
+            return
+        self.cluster.hook = hook
+        self.never_forgot = self.never_forgot and hook is not None
+        self.rewrite(written)
+        for verdict in (Verdict.BREACH, Verdict.PASS):
+            self.metric_turns(stable.model_version, metric, verdict, Blame.WORLD)
+            known = self.cluster.status.retraining
+            if noticed and known and known.episode:
+                self.cluster.acknowledged = known.episode.id
+            self.wake()
+            self.time_passes(span)
+
     @rule()
     def operator_goes(self) -> None:
         self.away = True
@@ -195,6 +226,12 @@ class Operation(RuleBasedStateMachine):
             self.cluster.now += timedelta(seconds=30)  # a restore takes longer than traffic changes
             self.cluster.kept = {}
             self.wake()
+
+    @invariant()
+    def a_trigger_that_works_runs_once(self) -> None:
+        """But for operators that died before they knew."""
+        if self.never_forgot:
+            assert len(self.cluster.triggered) == len(set(self.cluster.triggered))
 
     @invariant()
     def nothing_that_gets_requests_is_gone(self) -> None:
