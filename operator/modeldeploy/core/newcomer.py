@@ -18,7 +18,7 @@ def start(draft: Draft, snapshot: Snapshot) -> Draft:
     if target is None or spec is None:
         return draft
     draft = _behind_incumbent(draft, snapshot, spec)
-    if _lacks_incumbent(draft, spec):
+    if _lacks_incumbent(draft, spec) or _is_stable(draft, target):
         return draft
     started = draft.without_draining(target.revision).with_status(
         candidate=newcomer(draft, target, snapshot, spec), rejected=None, metrics=[], verdict=None
@@ -94,6 +94,11 @@ def _behind_incumbent(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpe
         "IncumbentFound",
         "what answers today is the stable revision until a version is promoted",
     )
+
+
+def _is_stable(draft: Draft, target: Target) -> bool:
+    """Whether a human asked for the incumbent before it was seen to answer: nothing is to be brought in."""
+    return draft.status.stable is not None and draft.status.stable.revision == target.revision
 
 
 def _lacks_incumbent(draft: Draft, spec: ModelDeploymentSpec) -> bool:

@@ -194,3 +194,12 @@ def test_a_suspended_object_answers_no_intent() -> None:
     assert decision.status.candidate == ON_TRIAL.status.candidate
     assert decision.status.message == "version v1 serves; nothing is changed while spec.suspend is true"
     assert before.now == NOW
+
+
+def test_undo_to_an_incumbent_that_is_not_yet_stable_brings_nothing_in() -> None:
+    seen = observed({})
+    seen = replace(seen, workloads={INCUMBENT: Workload(wanted=1, ready=1)})
+    before = snapshot("v1", status(), seen, traffic={"incumbent": {"service": "before"}})
+    now = decide(asks(before, "undo", INCUMBENT)).status
+    assert shares(now) == {INCUMBENT: 100}
+    assert (now.candidate, now.previous) == (None, None)
