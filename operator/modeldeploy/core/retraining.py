@@ -70,7 +70,8 @@ def follow(draft: Draft, snapshot: Snapshot) -> Draft:
     episode = _grown(_episode(draft) or known.episode, draft.status, spec, snapshot.now)
     end = _end(draft.status, snapshot, spec.retraining, episode)
     if end is not None:
-        return _ended(draft, snapshot, episode, *end)
+        last = _ended(episode, snapshot, *end)
+        return _begin(_close(draft, last), snapshot, spec, spec.retraining, last)
     if episode.quiet_since:
         draft = draft.with_due(after(episode.quiet_since, _cooldown(spec.retraining)))
     return _intend(_with(draft, episode), snapshot, spec.retraining)
@@ -173,13 +174,16 @@ def _end(
     return None
 
 
-def _ended(draft: Draft, snapshot: Snapshot, episode: Episode, reason: EpisodeEnd, why: str) -> Draft:
-    last = EndedEpisode(
+def _ended(episode: Episode, snapshot: Snapshot, reason: EpisodeEnd, why: str) -> EndedEpisode:
+    return EndedEpisode(
         id=episode.id, started_at=episode.started_at, ended_at=snapshot.now, reason=reason, message=why
     )
-    return draft.with_status(retraining=RetrainingStatus(last=last)).with_event(
-        Severity.NORMAL, "RetrainingClosed", f"episode {episode.id} is over: {why}"
-    )
+
+
+def _close(draft: Draft, last: EndedEpisode) -> Draft:
+    told = f"episode {last.id} is over: {last.message}"
+    draft = draft.with_event(Severity.NORMAL, "RetrainingClosed", told)
+    return draft.with_status(retraining=RetrainingStatus(last=last))
 
 
 def _intend(draft: Draft, snapshot: Snapshot, wanted: Retraining) -> Draft:
