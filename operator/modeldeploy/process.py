@@ -28,6 +28,7 @@ from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.kube.optional import OptionalKinds
 from modeldeploy.adapters.kube.resources import Object
 from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.webhook import Webhook
 from modeldeploy.adapters.xds.server import Nack, XdsServer
 from modeldeploy.adapters.xds.tokens import TokenAuthenticator
 from modeldeploy.engine import Engine
@@ -35,6 +36,7 @@ from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers
+from modeldeploy.reconcile.retraining import Retrainer
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
 from modeldeploy.reconcile.targets import Targets
@@ -81,6 +83,13 @@ class Process:
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
         self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
         self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
+        self._retrainer = Retrainer(
+            kube,
+            Webhook(session, settings.retraining_allowed_hosts),
+            settings.retraining_secret_names,
+            clock,
+            lambda of: self._engine.wake(Key(of.namespace, of.name)),
+        )
         self._routers = RouterReconciler(
             kube, self._cache, router_settings(settings), clock, self._wakes.all_of
         )
@@ -92,6 +101,7 @@ class Process:
             RouterProbe(self._cache, session),
             Providers(kube, self._cache, self._optional, clock),
             self._judge,
+            self._retrainer,
             self._recorder,
             clock,
         )
@@ -161,6 +171,7 @@ class Process:
         await self._engine.stop()
         await self._recorder.drain()
         await self._judge.stop()
+        self._retrainer.forget_all()
         await self._optional.stop()
         await self._lease.stop()
         await self._xds.stop(grace=1.0)
@@ -190,6 +201,7 @@ class Process:
     def _lost(self) -> None:
         self._engine.shut()
         self._judge.forget_all()
+        self._retrainer.forget_all()
 
     def _cut_off(self) -> None:
         """Another operator may hear what this one doesn't: routers should find it."""
@@ -249,7 +261,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     limiter = Limiter(settings.write_rate, settings.write_burst)
     kube = Kube(await api_client(), timeout=settings.request_timeout, limiter=limiter, fault=Fault.planned())
     try:
-        async with aiohttp.ClientSession() as session:
+        # A cookie that one object's webhook sets is no business of another's.
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             await Process(settings, kube, session).run(stop)
     finally:
         await kube.close()

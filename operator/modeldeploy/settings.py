@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ _PREFIX = "MODELDEPLOY_"
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PORTS = (1, 65535)
+_HOST = re.compile(r"(?:[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class SettingError(ValueError):
@@ -43,6 +45,8 @@ class Settings:
         request_timeout: Seconds for one request to the API server.
         write_rate: Writes per second that the API server is asked to take.
         write_burst: Writes that may be sent at once after a rest.
+        retraining_allowed_hosts: Hosts that a webhook of spec.retraining may be at: `host` or `host:port`.
+        retraining_secret_names: Secrets that may be read to sign such calls.
         log_level: DEBUG, INFO, WARNING or ERROR.
     """
 
@@ -65,6 +69,8 @@ class Settings:
     request_timeout: float = 10.0
     write_rate: float = 50.0
     write_burst: int = 100
+    retraining_allowed_hosts: tuple[str, ...] = ()
+    retraining_secret_names: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     @property
@@ -103,6 +109,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         request_timeout=read.number("REQUEST_TIMEOUT", Settings.request_timeout, 1, 120),
         write_rate=read.number("WRITE_RATE", Settings.write_rate, 1, 10_000),
         write_burst=read.whole("WRITE_BURST", Settings.write_burst, 1, 10_000),
+        retraining_allowed_hosts=read.hosts("RETRAINING_ALLOWED_HOSTS"),
+        retraining_secret_names=read.several("RETRAINING_SECRET_NAMES"),
         log_level=read.choice("LOG_LEVEL", Settings.log_level, _LEVELS),
     )
 
@@ -169,6 +177,14 @@ class _Reader:
                 name, "http:// or https:// and a host, such as http://prometheus.monitoring:9090"
             )
         return urls
+
+    def hosts(self, name: str) -> tuple[str, ...]:
+        hosts = self.several(name)
+        if not all(_HOST.fullmatch(host) for host in hosts):
+            raise self._error(
+                name, "hosts, each with a port if it isn't the scheme's own, such as a.example:8080"
+            )
+        return hosts
 
     def address(self, name: str) -> str:
         value = self.text(name)

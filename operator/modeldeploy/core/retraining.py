@@ -134,7 +134,11 @@ def _grown(
     named = {entry.name for entry in episode.metrics}
     metrics = {metric.name: metric for metric in spec.monitoring.metrics}
     more = [_evidence(entry, metrics[entry.name], spec) for entry in breaches if entry.name not in named]
-    quiet = None if breaches else episode.quiet_since or (now if _passes(status, named & metrics.keys()) else None)
+    quiet = (
+        None
+        if breaches
+        else episode.quiet_since or (now if _passes(status, named & metrics.keys()) else None)
+    )
     kept = [*episode.metrics, *more][:EVIDENCE]
     return episode.model_copy(update={"metrics": kept, "quiet_since": quiet})
 
@@ -210,7 +214,9 @@ def _learn(draft: Draft, snapshot: Snapshot, known: RetrainingStatus, episode: E
     renewed = episode.model_copy(update={"trigger": learned})
     draft = draft.with_status(retraining=known.model_copy(update={"episode": renewed}))
     if attempt.done:
-        return draft.with_event(Severity.NORMAL, "RetrainingTriggered", f"episode {episode.id}: {learned.message}")
+        return draft.with_event(
+            Severity.NORMAL, "RetrainingTriggered", f"episode {episode.id}: {learned.message}"
+        )
     if learned.message == trigger.message:
         return draft
     told = f"episode {episode.id}: {learned.message}"

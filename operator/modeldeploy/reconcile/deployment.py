@@ -30,6 +30,7 @@ from modeldeploy.reconcile.observe import Memory, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports, extra_ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers, uses_router
+from modeldeploy.reconcile.retraining import Retrainer
 from modeldeploy.reconcile.route_weights import FINALIZER
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
@@ -56,6 +57,7 @@ class DeploymentReconciler:
         probe: Asks routers what they serve.
         providers: Look after traffic that the routers don't move.
         judge: Looks at the metrics.
+        retrainer: Runs what retrains.
         recorder: Tells people.
         clock: The time.
     """
@@ -69,6 +71,7 @@ class DeploymentReconciler:
         probe: RouterProbe,
         providers: Providers,
         judge: Judge,
+        retrainer: Retrainer,
         recorder: Recorder,
         clock: Clock,
     ) -> None:
@@ -77,6 +80,7 @@ class DeploymentReconciler:
         self._routes = routes
         self._routers = routers
         self._judge = judge
+        self._retrainer = retrainer
         self._recorder = recorder
         self._clock = clock
         self._providers = providers
@@ -108,17 +112,20 @@ class DeploymentReconciler:
         known = revisions(self._cache, of)
         targets, trouble = await self._admission.targets(obj, of, request, known, memory)
         again = await self._look_at_incumbent(of, request, status, memory)
-        snapshot = self._snapshot(obj, of, request, status, known, targets, memory)
+        complaint, recheck = await self._retrainer.complaint(of, request.spec)
+        snapshot = self._snapshot(obj, of, request, status, known, targets, memory, complaint)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
             decision = self._with_ports(decision, of, known)
         told = await self._tell(obj, snapshot.status, decision, memory)
-        due = [decision.requeue_at, again, told]
+        due = [decision.requeue_at, again, recheck, told]
         if trouble or snapshot.observed.rejection:
             due.append(
                 self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
             )
+        if request.spec and decision.run:
+            self._retrainer.start(of, request.spec, decision.run)
         if request.spec and not request.spec.suspend:
             due.append(await self._delivery.carry_out(of, request.spec, known, decision, memory))
         if request.spec:
@@ -137,9 +144,11 @@ class DeploymentReconciler:
         known: Mapping[str, Revision],
         targets: Targets,
         memory: Memory,
+        complaint: str | None,
     ) -> Snapshot:
         now = self._clock.now()
-        invalid = request.invalid or self._judge.complaint(request.spec)
+        complaints = (self._judge.complaint(request.spec), complaint)
+        invalid = request.invalid or "; ".join(filter(None, complaints)) or None
         seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
         if request.spec and not uses_router(request.spec):
             routers = self._providers.routers(memory.provider)
@@ -147,6 +156,7 @@ class DeploymentReconciler:
             seen = replace(seen, routers=routers, unable=routers.problem, limits=limits)
         elif memory.uncertified:
             seen = replace(seen, limits=(Finding("CertificateMissing", memory.uncertified, blocks=False),))
+        seen = replace(seen, attempt=self._retrainer.attempt(of))
         finding = self._judge.look(of, request.spec, status, now) if request.spec else Assessed()
         return Snapshot(
             generation=obj["metadata"]["generation"],
@@ -223,6 +233,7 @@ class DeploymentReconciler:
         uid, _ = self._memory.pop((namespace, name), ("", None))
         if uid:
             self._judge.forget(uid)
+            self._retrainer.forget(uid)
             self._ports.release(namespace, uid)
 
 

@@ -115,7 +115,12 @@ def test_a_breach_begins_an_episode_with_its_evidence() -> None:
     found = episode(decision)
     assert (found.id, found.revision, found.model_version) == (ID, "revv1", "v1")
     (metric,) = found.metrics
-    assert (metric.name, metric.category, metric.value, metric.samples) == ("nulls", Category.OUTPUT, "24%", 412)
+    assert (metric.name, metric.category, metric.value, metric.samples) == (
+        "nulls",
+        Category.OUTPUT,
+        "24%",
+        412,
+    )
     assert (metric.window, metric.reference) == ("2m", "max 5%")
     assert metric.statistic == "Shiryaev-Roberts e-detector"
     assert told(decision) == ["RetrainingRecommended"]
@@ -132,7 +137,10 @@ def test_a_breach_begins_an_episode_with_its_evidence() -> None:
     "before",
     [
         look(says=passing()),
-        look(says=breach("errors", Category.SOFTWARE), metric={**NULLS, "name": "errors", "category": "Software"}),
+        look(
+            says=breach("errors", Category.SOFTWARE),
+            metric={**NULLS, "name": "errors", "category": "Software"},
+        ),
         look(status(candidate=candidate()), version="v2"),
         look(status(rejected=rejected("v2")), version="v2"),
         look(suspend=True),

@@ -158,11 +158,12 @@ class Kube:
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
             raise Unavailable(f"watch {resource.kind}: {error}") from error
 
-    async def create(self, obj: Object) -> Object:
-        """Create an object; `AlreadyExists` if one of that name is there."""
+    async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Create an object, or only check everything; `AlreadyExists` if one of that name is there."""
         resource = resource_of(obj)
         path = resource.path(obj["metadata"].get("namespace"))
-        return await self._send("create", resource, path, body=obj, query=_STRICT)
+        query = {**_STRICT} | ({"dryRun": "All"} if dry_run else {})
+        return await self._send("create", resource, path, body=obj, query=query)
 
     async def apply(
         self,

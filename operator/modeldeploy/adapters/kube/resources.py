@@ -42,6 +42,8 @@ MODEL_DEPLOYMENT = Resource("modeldeploy.dev/v1alpha1", "ModelDeployment", "mode
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 CONTROLLER_REVISION = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
+JOB = Resource("batch/v1", "Job", "jobs")
+SECRET = Resource("v1", "Secret", "secrets")
 SERVICE = Resource("v1", "Service", "services")
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
@@ -67,6 +69,8 @@ RESOURCES: Mapping[str, Resource] = {
         DEPLOYMENT,
         REPLICA_SET,
         CONTROLLER_REVISION,
+        JOB,
+        SECRET,
         SERVICE,
         CONFIG_MAP,
         SERVICE_ACCOUNT,
