@@ -89,6 +89,8 @@ def test_every_namespaced_object_names_its_namespace(chart_cluster: Cluster, val
         ("image.repository=model:1", "at '/image/repository'"),
         ("image.digest=abc", "at '/image/digest'"),
         ("lease.durationSeconds=1", "minimum: got 1, want 3"),
+        ("retraining.allowedHosts={https://a.example}", "at '/retraining/allowedHosts/0'"),
+        ("retraining.secretNames={A}", "at '/retraining/secretNames/0'"),
         ("watchNamespaces={a,a}", "items at 0 and 1 are equal"),
         ("serviceAccount.create=false", "serviceAccount.name: name the account to use"),
     ],
@@ -113,6 +115,8 @@ def test_the_operator_reads_the_settings_that_the_chart_gives(chart_cluster: Clu
         router_autoscaling=(3, 6, 50),
         xds_address=f"modeldeploy-models-xds.{NAMESPACE}.svc.corp.example:19000",
         xds_port=19000,
+        retraining_allowed_hosts=("pipelines.example.org", "argo-events.argo:12000"),
+        retraining_secret_names=("retraining-webhook",),
         lease_name="modeldeploy-leader",
         lease_duration=30,
         lease_renew=10,
@@ -121,6 +125,19 @@ def test_the_operator_reads_the_settings_that_the_chart_gives(chart_cluster: Clu
     small = settings.load(environment(rendered(chart_cluster, f"--values={CHART}/ci/namespaced-values.yaml")))
     assert small.watch_namespaces == ("team-a", "team-b")
     assert small.prometheus_url == f"http://modeldeploy-prometheus.{NAMESPACE}.svc.cluster.local:9090"
+
+
+def test_jobs_and_secrets_are_out_of_reach_unless_asked_for(chart_cluster: Cluster) -> None:
+    def rights(*words: str) -> list[dict[str, Any]]:
+        objects = rendered(chart_cluster, *words)
+        rules = find(objects, "ClusterRole", f"modeldeploy-{NAMESPACE}")["rules"]
+        return [rule for rule in rules if {"jobs", "secrets"} & set(rule["resources"])]
+
+    assert rights() == []
+    jobs = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create"]}
+    assert rights("--set", "retraining.jobs=true") == [jobs]
+    secrets = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a", "b"], "verbs": ["get"]}
+    assert rights("--set", "retraining.secretNames={a,b}") == [secrets]
 
 
 def test_the_xds_address_is_a_service_that_leads_to_the_operator(chart_cluster: Cluster) -> None:

@@ -23,6 +23,8 @@ def test_what_the_chart_sets_is_read() -> None:
             "MODELDEPLOY_ROUTER_REPLICAS": "3",
             "MODELDEPLOY_XDS_ADDRESS": "[::1]:18000",
             "MODELDEPLOY_LEASE_DURATION": "30",
+            "MODELDEPLOY_RETRAINING_ALLOWED_HOSTS": "a.example,b:8080,[::1]:8080",
+            "MODELDEPLOY_RETRAINING_SECRET_NAMES": "key",
             "MODELDEPLOY_LOG_LEVEL": "debug",
         }
     )
@@ -30,6 +32,8 @@ def test_what_the_chart_sets_is_read() -> None:
     assert settings.watch_namespaces == ("a", "b", "c")
     assert settings.prometheus_urls == {"http://prometheus:9090", "https://a/x", "https://b"}
     assert settings.router_replicas == 3
+    assert settings.retraining_allowed_hosts == ("a.example", "b:8080", "[::1]:8080")
+    assert settings.retraining_secret_names == ("key",)
     assert (settings.lease_duration, settings.lease_renew) == (30.0, 10.0)
     assert settings.log_level == "DEBUG"
 
@@ -69,6 +73,8 @@ def test_without_a_pods_name_two_processes_are_told_apart() -> None:
         ("PROMETHEUS_URL", "http://a,http://b", "one URL"),
         ("PROMETHEUS_ALLOWED_URLS", "http://a,file:///etc/passwd", "http:// or https:// and a host"),
         ("PROMETHEUS_URL", "http://[::1", "http:// or https:// and a host"),
+        ("RETRAINING_ALLOWED_HOSTS", "https://a.example", "hosts, each with a port"),
+        ("RETRAINING_ALLOWED_HOSTS", "*.example", "hosts, each with a port"),
         ("XDS_ADDRESS", "modeldeploy-xds", "host:port"),
         ("XDS_ADDRESS", "modeldeploy-xds:0", "host:port"),
     ],

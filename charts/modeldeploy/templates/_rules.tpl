@@ -60,4 +60,17 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if .Values.retraining.jobs }}
+# Jobs that retrain: made, and looked at when the name is taken. Finished ones end by themselves.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create]
+{{- end }}
+{{- with .Values.retraining.secretNames }}
+# What signs the calls of webhooks. No other Secret, and no list of them.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [get]
+{{- end }}
 {{- end }}
