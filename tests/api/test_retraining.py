@@ -233,8 +233,10 @@ JOB_FIELD = "spec.retraining.trigger.job.template"
 REFUSED = {
     "a forbidden host": (
         {"trigger": {"webhook": {"url": "http://169.254.169.254/latest"}}},
-        "spec.retraining.trigger.webhook.url: 169.254.169.254 is not on the operator's allow-list; "
-        "add it to the chart value retraining.allowedHosts",
+        (
+            "spec.retraining.trigger.webhook.url: 169.254.169.254 is not on the operator's allow-list; add it to "
+            "the chart value retraining.allowedHosts"
+        ),
     ),
     "a Secret out of reach": (
         {"trigger": {"webhook": {"url": "http://127.0.0.1:1/", "secretName": "other"}}},
