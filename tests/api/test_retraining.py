@@ -230,12 +230,12 @@ def _of_pods(**changes: Any) -> Object:
 
 
 JOB_FIELD = "spec.retraining.trigger.job.template"
-REFUSED = {
+REFUSED: dict[str, tuple[Object, str]] = {
     "a forbidden host": (
         {"trigger": {"webhook": {"url": "http://169.254.169.254/latest"}}},
         (
-            "spec.retraining.trigger.webhook.url: 169.254.169.254 is not on the operator's allow-list; add it to "
-            "the chart value retraining.allowedHosts"
+            "spec.retraining.trigger.webhook.url: 169.254.169.254 is not on the operator's allow-list; "
+            "add it to the chart value retraining.allowedHosts"
         ),
     ),
     "a Secret out of reach": (

@@ -12,6 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from api.kube_objects import model_deployment
+from cluster import Cluster
 from modeldeploy.adapters.clock import SystemClock
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.config import api_client
@@ -135,8 +136,8 @@ async def test_somebody_elses_job_is_left_alone(place: Place, kube: Kube) -> Non
         (
             "other",
             (
-                "spec.retraining.trigger.webhook.secretName: the operator may not read Secret other; add it to "
-                "the chart value retraining.secretNames"
+                "spec.retraining.trigger.webhook.secretName: the operator may not read Secret other; "
+                "add it to the chart value retraining.secretNames"
             ),
         ),
     ],
@@ -177,6 +178,16 @@ async def test_without_the_right_the_mend_is_said(place: Place, nobody: Kube) ->
     assert "cannot create resource" in str(complaint)
     assert str(complaint).endswith("set the chart value retraining.jobs to true")
     assert unread.message.endswith("add it to the chart value retraining.secretNames")
+
+
+async def test_a_quota_that_is_used_up_is_no_fault_of_the_spec(place: Place, control_plane: Cluster) -> None:
+    where = f"--namespace={place.of.namespace}"
+    control_plane.run_kubectl("create", "quota", "none", "--hard=count/jobs.batch=0", where)
+    found = await place.attempt(A_JOB)
+    assert not found.done
+    assert "quota" in found.message
+    complaint, again = await place.retrainer.complaint(place.of, place.spec(A_JOB))
+    assert (complaint, again is None) == (None, False)
 
 
 async def test_the_api_server_is_asked_once_about_each_template(place: Place, kube: Kube) -> None:

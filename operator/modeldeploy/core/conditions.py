@@ -19,7 +19,7 @@ from modeldeploy.api.v1alpha1.status import (
 )
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import SHORT, Draft, clip
-from modeldeploy.core.retraining import advice, recommending
+from modeldeploy.core.retraining import advice, recommending, standing
 from modeldeploy.core.saying import State
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.standing import describe
@@ -140,7 +140,7 @@ def _availability(status: ModelDeploymentStatus, snapshot: Snapshot) -> Word:
 
 def _drift(status: ModelDeploymentStatus, snapshot: Snapshot) -> dict[str, Word]:
     """What speaks about the world rather than about a candidate."""
-    spec, episode = snapshot.spec, status.retraining and status.retraining.episode
+    spec, episode = snapshot.spec, standing(status)
     words = {"RetrainingRecommended": Word(True, "MetricBreached", advice(episode))} if episode else {}
     if spec is None:
         return words

@@ -6,7 +6,8 @@ recommendation, not twenty) until one of three things ends it:
 
 - a newer revision is promoted; a return to an older one is no retraining;
 - a human acknowledges it;
-- its metrics have passed again for as long as `cooldown`. Silence neither begins nor ends that span.
+- its metrics pass, and none has breached for as long as `cooldown` since they first did. Silence neither
+  begins nor ends that span, nor the episode.
 
 Then none begins for `cooldown`. An episode has one trigger. What is to be run stands in status before it is
 run, and what came of it is learned from the shell afterwards; an operator that dies in between leads to one
@@ -56,6 +57,11 @@ def recommending(status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> li
     ]
 
 
+def standing(status: ModelDeploymentStatus) -> Episode | None:
+    """The episode that stands, if one does."""
+    return status.retraining.episode if status.retraining else None
+
+
 def follow(draft: Draft, snapshot: Snapshot) -> Draft:
     """Begin, keep or end an episode, and say what its trigger has come to."""
     spec = snapshot.spec
@@ -67,8 +73,8 @@ def follow(draft: Draft, snapshot: Snapshot) -> Draft:
     if known.episode is None:
         return _begin(draft, snapshot, spec, spec.retraining, known.last)
     draft = _learn(draft, snapshot, known, known.episode)
-    episode = _grown(_episode(draft) or known.episode, draft.status, spec, snapshot.now)
-    end = _end(draft.status, snapshot, spec.retraining, episode)
+    episode = _grown(standing(draft.status) or known.episode, draft.status, spec, snapshot.now)
+    end = _end(draft.status, snapshot, spec, spec.retraining, episode)
     if end is not None:
         last = _ended(episode, snapshot, *end)
         return _begin(_close(draft, last), snapshot, spec, spec.retraining, last)
@@ -79,7 +85,7 @@ def follow(draft: Draft, snapshot: Snapshot) -> Draft:
 
 def run(status: ModelDeploymentStatus, snapshot: Snapshot) -> Run | None:
     """What is to be run now, once the status is written; None for nothing."""
-    spec, episode = snapshot.spec, status.retraining and status.retraining.episode
+    spec, episode = snapshot.spec, standing(status)
     if spec is None or snapshot.invalid or snapshot.observed.rejection or spec.suspend or not episode:
         return None
     trigger = episode.trigger
@@ -134,19 +140,16 @@ def _grown(
     named = {entry.name for entry in episode.metrics}
     metrics = {metric.name: metric for metric in spec.monitoring.metrics}
     more = [_evidence(entry, metrics[entry.name], spec) for entry in breaches if entry.name not in named]
-    quiet = (
-        None
-        if breaches
-        else episode.quiet_since or (now if _passes(status, named & metrics.keys()) else None)
-    )
+    quiet = None if breaches else episode.quiet_since or (now if _passes(episode, status, spec) else None)
     kept = [*episode.metrics, *more][:EVIDENCE]
     return episode.model_copy(update={"metrics": kept, "quiet_since": quiet})
 
 
-def _passes(status: ModelDeploymentStatus, names: set[str]) -> bool:
-    """Whether the metrics are known to be well; those that spec no longer names say nothing more."""
+def _passes(episode: Episode, status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> bool:
+    """Whether stable is known to be well; metrics that spec no longer names say nothing more."""
     verdicts = {entry.name: entry.verdict for entry in status.metrics}
-    return all(verdicts.get(name) is Verdict.PASS for name in names)
+    names = {entry.name for entry in episode.metrics} & {metric.name for metric in spec.monitoring.metrics}
+    return _is_watched(status) and all(verdicts.get(name) is Verdict.PASS for name in names)
 
 
 def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) -> EpisodeMetric:
@@ -164,7 +167,11 @@ def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) ->
 
 
 def _end(
-    status: ModelDeploymentStatus, snapshot: Snapshot, wanted: Retraining, episode: Episode
+    status: ModelDeploymentStatus,
+    snapshot: Snapshot,
+    spec: ModelDeploymentSpec,
+    wanted: Retraining,
+    episode: Episode,
 ) -> tuple[EpisodeEnd, str] | None:
     """How the episode ends now, and why; None while it stands."""
     stable = status.stable
@@ -173,7 +180,7 @@ def _end(
     if wanted.acknowledge == episode.id:
         return EpisodeEnd.ACKNOWLEDGED, "a human acknowledged it"
     quiet = episode.quiet_since
-    if quiet and _is_watched(status) and after(quiet, _cooldown(wanted)) <= snapshot.now:
+    if quiet and after(quiet, _cooldown(wanted)) <= snapshot.now and _passes(episode, status, spec):
         return EpisodeEnd.RECOVERED, f"its metrics have passed for {wanted.cooldown}"
     return None
 
@@ -192,7 +199,7 @@ def _close(draft: Draft, last: EndedEpisode) -> Draft:
 
 def _intend(draft: Draft, snapshot: Snapshot, wanted: Retraining) -> Draft:
     """The same with the trigger that is to be run, if one is, and the time of its next attempt."""
-    episode = _episode(draft)
+    episode = standing(draft.status)
     if episode is None or wanted.mode is not RetrainingMode.AUTOMATIC or wanted.trigger is None:
         return draft
     what = "Job" if wanted.trigger.job else "Webhook"
@@ -248,10 +255,6 @@ def _number(snapshot: Snapshot, revision: str) -> int:
 
 def _cooldown(wanted: Retraining) -> float:
     return max(SHORTEST, seconds(wanted.cooldown))
-
-
-def _episode(draft: Draft) -> Episode | None:
-    return draft.status.retraining.episode if draft.status.retraining else None
 
 
 def _with(draft: Draft, episode: Episode) -> Draft:

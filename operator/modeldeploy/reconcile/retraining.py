@@ -157,7 +157,9 @@ class Retrainer:
             told = "; ".join(str(cause) for cause in error.causes) or error.message
             return _Checked(name, f"{TEMPLATE}: the API server refuses it: {told}", again)
         except Forbidden as error:
-            return _Checked(name, _forbidden(error), again)
+            # A quota that is used up today says nothing against the spec.
+            message = None if "quota" in error.message else _forbidden(error)
+            return _Checked(name, message, again)
         except KubeError as error:  # whatever it is, it is no fault of the template
             logger.warning("%s/%s: its Job can't be checked: %s", of.namespace, of.name, error)
             return _Checked(name, None, again)

@@ -19,6 +19,7 @@ from modeldeploy.api.v1alpha1.status import (
     Verdict,
 )
 from modeldeploy.core.decision import Decision
+from modeldeploy.core.retraining import standing
 from modeldeploy.core.rollout import Situation, decide, situation
 from modeldeploy.core.sizes import demand
 from modeldeploy.core.snapshot import Snapshot
@@ -69,13 +70,13 @@ def suspended_changes_words_only(before: Snapshot, decision: Decision) -> None:
 
 def one_episode_at_a_time(before: Snapshot, decision: Decision) -> None:
     """It lasts until it is told to be over, and the next one waits for the cool-down."""
-    was, now = before.status.retraining, decision.status.retraining
-    standing, stands = was and was.episode, now and now.episode
-    if standing and before.spec and before.spec.retraining:
+    was = before.status.retraining
+    stood, stands = standing(before.status), standing(decision.status)
+    if stood and before.spec and before.spec.retraining:
         over = "RetrainingClosed" in reasons(decision)
-        assert over != (stands is not None and stands.id == standing.id)
+        assert over != (stands is not None and stands.id == stood.id)
         assert not (over and stands)
-    if stands and not standing:
+    if stands and not stood:
         assert "RetrainingRecommended" in reasons(decision)
         assert before.spec
         assert before.spec.retraining
@@ -92,16 +93,14 @@ def what_is_run_stands_in_status(before: Snapshot, decision: Decision) -> None:
     """Never in Manual, never while suspended, never again once it is done."""
     if decision.run is None:
         return
-    spec, known = before.spec, decision.status.retraining
+    spec, known = before.spec, standing(decision.status)
     assert spec
     assert spec.retraining
     assert spec.retraining.mode is RetrainingMode.AUTOMATIC
     assert not spec.suspend
     assert before.invalid is None
-    assert known
-    assert known.episode
-    assert known.episode == decision.run.episode
-    trigger = known.episode.trigger
+    assert known == decision.run.episode
+    trigger = decision.run.episode.trigger
     assert trigger
     assert trigger.outcome is not TriggerOutcome.DONE
     assert trigger.attempts == decision.run.attempt - 1

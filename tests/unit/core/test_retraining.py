@@ -189,6 +189,14 @@ def test_silence_neither_begins_nor_ends_the_calm(verdict: Verdict) -> None:
     calm = decide(next_look(begun(), says=passing()))
     silent = decide(next_look(calm, says=waiting(verdict), now=NOW + timedelta(minutes=5)))
     assert episode(silent).quiet_since == NOW
+    assert episode(decide(next_look(calm, says=waiting(verdict), now=NOW + HOUR))).id == ID
+
+
+def test_a_trial_that_was_ended_proves_nothing_of_stable() -> None:
+    calm = decide(next_look(begun(), says=passing()))
+    left = calm.status.model_copy(update={"metrics": []})
+    before = replace(look(left, now=NOW + 2 * HOUR), assessments=())
+    assert episode(decide(before)).id == ID
 
 
 def test_a_breach_ends_the_calm() -> None:

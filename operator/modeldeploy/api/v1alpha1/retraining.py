@@ -62,7 +62,7 @@ class Retraining(Part):
     """Episodes of recommended retraining: what begins one, and what ends it.
 
     An episode begins when `onBreach.afterRollout: FlagRetraining` flags, and ends when a newer revision is
-    promoted, when a human acknowledges it, or when the breach is gone for as long as `cooldown`.
+    promoted, when a human acknowledges it, or when its metrics pass and none has breached for `cooldown`.
     """
 
     mode: RetrainingMode = Field(
