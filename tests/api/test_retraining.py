@@ -90,9 +90,15 @@ class Play:
     async def jobs(self) -> list[Object]:
         return (await self.kube.list(JOB, self.on.namespace)).items
 
-    async def events(self) -> list[str]:
-        found = (await self.kube.list(EVENT, self.on.namespace)).items
-        return sorted(one["reason"] for one in found if one["reason"].startswith("Retraining"))
+    async def tells(self, *reasons: str) -> None:
+        """Wait for Events, which are posted after the status is written; no others came before them."""
+        found: list[str] = []
+        async with asyncio.timeout(20):
+            while found != sorted(reasons):
+                assert set(found) <= set(reasons), found
+                await asyncio.sleep(0.1)
+                items = (await self.kube.list(EVENT, self.on.namespace)).items
+                found = sorted(one["reason"] for one in items if one["reason"].startswith("Retraining"))
 
 
 @pytest_asyncio.fixture
@@ -103,10 +109,16 @@ async def play(
     async with stage(watched, [operator.xds_port]) as on:
         operator.namespace = on.namespace
         operator.settings = {"MODELDEPLOY_PROMETHEUS_URL": prometheus}
+        on.trouble = lambda: _trouble(operator)
         try:
             yield Play(on, operator, page, kube)
         finally:
             await operator.stop()
+
+
+def _trouble(operator: Operator) -> str | None:
+    ended = operator.process and operator.process.returncode
+    return None if ended is None else f"the operator ended with {ended}: {operator.log.read_text()[-2000:]}"
 
 
 def _passes(status: Status) -> bool:
@@ -144,7 +156,7 @@ async def test_a_job_is_made_and_a_retrained_version_ends_the_episode(play: Play
     assert status["retraining"]["last"]["reason"] == "Retrained"
     assert _condition(status, "RetrainingRecommended") == {}
     assert len(await play.jobs()) == 1
-    assert await play.events() == ["RetrainingClosed", "RetrainingRecommended", "RetrainingTriggered"]
+    await play.tells("RetrainingRecommended", "RetrainingTriggered", "RetrainingClosed")
 
 
 # The process that takes over asks about the template, and then writes: the intent, the Job and its outcome,
@@ -187,8 +199,17 @@ async def test_manual_waits_for_a_word(play: Play) -> None:
     assert _condition(status, "RetrainingRecommended") == {}
 
 
-async def test_a_webhook_is_called_until_it_takes_the_event(play: Play) -> None:
-    calls: list[tuple[Mapping[str, str], bytes]] = []
+Calls = list[tuple[Mapping[str, str], bytes]]
+
+
+@pytest_asyncio.fixture
+async def calls() -> Calls:
+    return []
+
+
+@pytest_asyncio.fixture
+async def service(calls: Calls) -> AsyncIterator[str]:
+    """`host:port` of a service that fails at first."""
 
     async def take(request: web.Request) -> web.Response:
         calls.append((dict(request.headers), await request.read()))
@@ -199,16 +220,20 @@ async def test_a_webhook_is_called_until_it_takes_the_event(play: Play) -> None:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    place = f"127.0.0.1:{runner.addresses[0][1]}"
+    yield f"127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_webhook_is_called_until_it_takes_the_event(play: Play, service: str, calls: Calls) -> None:
     play.operator.settings = {
         **play.operator.settings,
-        "MODELDEPLOY_RETRAINING_ALLOWED_HOSTS": place,
+        "MODELDEPLOY_RETRAINING_ALLOWED_HOSTS": service,
         "MODELDEPLOY_RETRAINING_SECRET_NAMES": "signs",
     }
     meta = {"name": "signs", "namespace": play.on.namespace}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": "of nobody"}}
     await play.kube.create(secret)
-    hook = {"url": f"http://{place}/retrain", "secretName": "signs"}
+    hook = {"url": f"http://{service}/retrain", "secretName": "signs"}
     await play.begin({"mode": "Automatic", "trigger": {"webhook": hook}})
     play.worry(42)
     await play.on.until(lambda now: _trigger(now).get("outcome") == "Failed", "a call that failed")
@@ -220,8 +245,7 @@ async def test_a_webhook_is_called_until_it_takes_the_event(play: Play) -> None:
         assert json.loads(body)["id"] == headers["Idempotency-Key"]
         assert json.loads(body)["data"]["episode"] == episode["id"]
     assert len({json.loads(body)["id"] for _, body in calls}) == 1
-    assert await play.events() == ["RetrainingRecommended", "RetrainingTriggerFailed", "RetrainingTriggered"]
-    await runner.cleanup()
+    await play.tells("RetrainingRecommended", "RetrainingTriggerFailed", "RetrainingTriggered")
 
 
 def _of_pods(**changes: Any) -> Object:
