@@ -62,7 +62,9 @@ class Stage:
 
     async def apply(self, obj: Object) -> None:
         placed = {**obj, "metadata": {**obj["metadata"], "namespace": self.namespace}}
-        self._object = await self._world.kube.apply(placed, manager="user")
+        made = await self._world.kube.apply(placed, manager="user")
+        if self._object is None or _version(self._object) < _version(made):  # else the watch was faster
+            self._object = made
 
     async def delete(self) -> None:
         await self._world.kube.delete(MODEL_DEPLOYMENT, self.namespace, "model")
@@ -110,6 +112,10 @@ class Stage:
 
     def _stirred(self, _event: str, _pod: Object) -> None:
         self.changes += 1
+
+
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 @contextlib.asynccontextmanager
