@@ -50,7 +50,7 @@ def job(owner: Owner, episode: Episode, template: Mapping[str, Any]) -> Object:
         made["metadata"]["annotations"] = dict(meta["annotations"])
     pod = dict(spec["template"]["spec"])
     for kind in _CONTAINERS:
-        if pod.get(kind):
+        if isinstance(pod.get(kind), list):  # of anything else the API server will say what is wrong
             pod[kind] = [_with_environment(item, owner, episode) for item in pod[kind]]
     return {**made, "spec": {**spec, "template": {**spec["template"], "spec": pod}}}
 

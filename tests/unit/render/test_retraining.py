@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeldeploy.api.v1alpha1.episode import Episode, EpisodeMetric
@@ -189,6 +189,7 @@ values = st.recursive(
 
 
 @given(meta=values, spec=values, pod=st.dictionaries(st.sampled_from(FIELDS), values, max_size=4))
+@example(meta=None, spec=None, pod={"initContainers": True})
 def test_any_template_gets_an_answer_or_a_job(meta: Any, spec: Any, pod: dict[str, Any]) -> None:
     for one in (
         {"metadata": meta, "spec": spec},
