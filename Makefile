@@ -38,16 +38,16 @@ lint: setup ## Style, types, import layers, generated files
 	@$(BIN)/lint-imports
 
 unit: setup ## Pure decisions, and parts in one process
-	@$(BIN)/pytest -m unit -n 2 --dist loadfile
+	@$(BIN)/pytest -m unit -n 2 --dist loadfile tests/unit tests/bench
 
 api: setup ## On a real API server without nodes, and real programs on loopback
-	@$(BIN)/pytest -m api -n 2 --dist loadfile
+	@$(BIN)/pytest -m api -n 2 --dist loadfile tests/unit tests/api
 
 e2e: setup ## On a real node, with the installed chart
-	@$(BIN)/pytest -m e2e
+	@$(BIN)/pytest -m e2e tests/e2e
 
 providers: setup ## On a real node, behind Envoy Gateway and Traefik (built once, some minutes)
-	@$(BIN)/pytest -m providers
+	@$(BIN)/pytest -m providers tests/providers
 
 bench: setup ## One JSON line per figure that the project promises
 	@$(BIN)/python -m bench
