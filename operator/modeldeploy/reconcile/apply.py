@@ -5,6 +5,7 @@ first time, and an object with another owner stays as it is.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,8 @@ Object = Mapping[str, Any]
 
 CONFLICT_PAUSE = timedelta(seconds=3)
 """Until an object in the way is looked for again: nothing tells us that it is gone."""
+REMEMBERED = 256
+"""Objects that were deleted last."""
 
 
 class NameTaken(Exception):  # noqa: N818 - a finding, not a fault
@@ -51,6 +54,7 @@ class Applier:
     def __init__(self, kube: Kube, cache: Cache) -> None:
         self._kube = kube
         self._cache = cache
+        self._deleted: deque[str] = deque(maxlen=REMEMBERED)
 
     async def carry_out(
         self,
@@ -60,8 +64,8 @@ class Applier:
         namespace: str,
         is_ours: Callable[[Object], bool],
         settled: MutableMapping[Key, str],
-    ) -> int:
-        """Bring what is present to what is wanted; returns the number of writes.
+    ) -> None:
+        """Bring what is present to what is wanted.
 
         Raises:
             NameTaken: A foreign object is in the way; what comes before it in `wanted` is done.
@@ -79,7 +83,6 @@ class Applier:
         for item in steps.deletes:
             await self._delete(item)
             settled.pop(key(item), None)
-        return len(steps.applies) + len(steps.deletes)
 
     async def find(self, item: Object, namespace: str, is_ours: Callable[[Object], bool]) -> Object | None:
         """The object as it is, or None.
@@ -108,6 +111,8 @@ class Applier:
 
     async def _delete(self, item: Object) -> None:
         meta = item["metadata"]
+        if meta["uid"] in self._deleted:  # the watch has yet to tell that it is gone
+            return
         try:
             await self._kube.delete(resource_of(item), meta["namespace"], meta["name"], uid=meta["uid"])
             logger.info("deleted %s %s/%s", item["kind"], *_place(item))
@@ -115,6 +120,7 @@ class Applier:
             pass
         except Conflict:  # another object has taken the name since
             logger.info("%s %s/%s is another object now", item["kind"], *_place(item))
+        self._deleted.append(meta["uid"])
 
 
 def _version(obj: Object) -> str:
