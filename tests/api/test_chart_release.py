@@ -94,7 +94,8 @@ def install(chart_cluster: Cluster) -> Iterator[Callable[..., str]]:
     for namespace in (NAMESPACE, "elsewhere"):
         for release in chart_cluster.run_helm("list", "--short", f"--namespace={namespace}").split():
             chart_cluster.run_helm("uninstall", release, f"--namespace={namespace}")
-    chart_cluster.run_kubectl("delete", "crd", CRD, "--ignore-not-found")
+    # The API server ends it in turns of its own, whose pauses grow on a busy machine.
+    chart_cluster.run_kubectl("delete", "crd", CRD, "--ignore-not-found", timeout=280)
 
 
 def rules_of(cluster: Cluster, user: str, namespace: str) -> set[tuple[str, str, str, str]]:

@@ -24,6 +24,8 @@ from modeldeploy.adapters.kube.resources import EVENT, MODEL_DEPLOYMENT, Object,
 WATCH_SECONDS = 240
 """A watch's length; then the next one goes on where it ended."""
 _SILENCE = WATCH_SECONDS + 30
+_FAREWELL = 1.0
+"""Seconds that watches have to end."""
 _PAUSE = 2.0
 _BAD_REQUEST = 400
 _GONE = 410
@@ -88,7 +90,11 @@ async def follow(api: ApiClient, namespace: str, name: str) -> AsyncGenerator[Ch
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Whoever presses Ctrl-C is not made to wait for a request that is slow to give up.
+        ended, _ = await asyncio.wait(tasks, timeout=_FAREWELL)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()
 
 
 async def _raise_failure(tasks: list[asyncio.Task[None]]) -> None:
