@@ -125,7 +125,9 @@ class Admission:
             await self._kube.apply(wanted, manager=naming.FIELD_MANAGER, dry_run=True)
         except Invalid as error:
             # It may have been tried on somebody else's Deployment of that name.
-            await self._applier.find(wanted, of.namespace, lambda found: is_owned(found["metadata"], of))
+            found = await self._applier.find(wanted, of.namespace, lambda one: is_owned(one["metadata"], of))
+            if found is None and any(cause.field == "spec.selector" for cause in error.causes):
+                return await self._answer(of, revision, server)  # it was, and has gone meanwhile
             return f"the API server refuses the pod template made of spec.server: {_of_template(error)}"
         return None
 
