@@ -107,7 +107,7 @@ def _is_news(status: ModelDeploymentStatus, state: State, generation: int) -> bo
 
 
 def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> dict[str, Word]:
-    available = _availability(status, snapshot)
+    available, limits = _availability(status, snapshot), snapshot.observed.limits
     moving = not state.ready and not state.stalled
     healthy = available.holds and state.phase in (Phase.HEALTHY, Phase.PROGRESSING)
     words = {
@@ -119,10 +119,10 @@ def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> d
         "Promoted": Word(state.ready, "Promoted", "the revision in spec answers all requests"),
         "Reconciling": Word(moving, state.reason, state.message),
         "Stalled": Word(state.stalled, state.reason, state.message),
+        "TrafficLimited": Word(
+            bool(limits), next((one.reason for one in limits), ""), "; ".join(one.message for one in limits)
+        ),
     }
-    limits = snapshot.observed.limits
-    if limits:
-        words["TrafficLimited"] = Word(True, limits[0].reason, "; ".join(one.message for one in limits))
     return words | _drift(status, snapshot)
 
 
