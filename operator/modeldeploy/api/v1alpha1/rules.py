@@ -190,6 +190,41 @@ COMPARE: tuple[Rule, ...] = (
 )
 """`spec.monitoring.metrics[].compare`."""
 
+REFERENCE: tuple[Rule, ...] = (
+    {
+        "rule": "(self.source == 'Training') == has(self.configMap)",
+        "message": "source Training reads a ConfigMap, and no other source does",
+        "fieldPath": ".configMap",
+        "messageExpression": "self.source == 'Training' ? 'source Training reads a file; name its ConfigMap, "
+        "e.g. configMap: {name: my-training}' : 'source ' + self.source + ' reads no file; remove configMap'",
+    },
+)
+"""`spec.monitoring.metrics[].drift.reference`."""
+
+DRIFT: tuple[Rule, ...] = (
+    {
+        "rule": "self.fail > 0.0",
+        "message": "0 would make any difference a breach; write e.g. fail: 0.25",
+        "fieldPath": ".fail",
+    },
+    {
+        "rule": "!has(self.warn) || self.warn < self.fail",
+        "message": "warn must be below fail",
+        "fieldPath": ".warn",
+        "messageExpression": "'warn ' + string(self.warn) + ' is not below fail ' + string(self.fail) + "
+        "'; lower warn or raise fail'",
+    },
+    {
+        "rule": "!has(self.statistic) || !(self.statistic in ['JensenShannon', 'KolmogorovSmirnov']) || "
+        "self.fail <= 1.0",
+        "message": "this statistic is 1 at most; write e.g. fail: 0.2",
+        "fieldPath": ".fail",
+        "messageExpression": "self.statistic + ' is 1 at most and never reaches ' + string(self.fail) + "
+        "'; write e.g. fail: 0.2'",
+    },
+)
+"""`spec.monitoring.metrics[].drift`."""
+
 METRIC: tuple[Rule, ...] = (
     {
         "rule": "has(self.preset) != has(self.query)",
