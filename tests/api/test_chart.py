@@ -223,6 +223,11 @@ PODS = {
             "pod_name": "model-2",
             "pod_annotation_modeldeploy_dev_metrics_path": "/stats",
         },
+        "10.0.0.5:8080": {
+            "pod_container_port_name": "http",
+            "pod_name": "model-3",
+            "pod_annotation_modeldeploy_dev_metrics_port": "8082",
+        },
     },
 }
 LABELS = {
@@ -305,6 +310,7 @@ def test_prometheus_puts_on_the_labels_that_the_operator_asks_by(prometheus: str
         "http://10.0.0.1:9902/stats/prometheus": router,
         "http://10.0.0.3:8080/metrics": model | {"pod": "model-1", "instance": "10.0.0.3:8080"},
         "http://10.0.0.4:8080/stats": model | {"pod": "model-2", "instance": "10.0.0.4:8080"},
+        "http://10.0.0.5:8082/metrics": model | {"pod": "model-3", "instance": "10.0.0.5:8082"},
     }
 
 
@@ -324,6 +330,7 @@ def test_pod_monitors_select_what_the_scrape_configuration_does(chart_cluster: C
     targets = {each["targetLabel"] for each in models["spec"]["podMetricsEndpoints"][0]["relabelings"]}
     assert targets == {
         "__metrics_path__",
+        "__address__",
         "modeldeploy_name",
         "modeldeploy_revision",
         "modeldeploy_model_version",

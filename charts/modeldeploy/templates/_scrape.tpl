@@ -30,6 +30,10 @@
     - source_labels: [__meta_kubernetes_pod_annotation_modeldeploy_dev_metrics_path]
       regex: (.+)
       target_label: __metrics_path__
+    - source_labels: [__address__, __meta_kubernetes_pod_annotation_modeldeploy_dev_metrics_port]
+      regex: (.+):\d+;(\d+)
+      replacement: $1:$2
+      target_label: __address__
     - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
     - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
     - source_labels: [__meta_kubernetes_pod_label_modeldeploy_dev_name]

@@ -140,9 +140,12 @@ class Recording:
 
     def _counters(self, query: Query, moment: float) -> Answer:
         found: list[Any] = []
+        label, pattern = query.source.unless or ("", "")
         for name in query.source.names:
             for series in self._by_name.get(name, {}).values():
                 value = series.at(moment)
+                if label and re.fullmatch(pattern, series.labels.get(label, "")):
+                    continue
                 if value is not None:
                     found.append({"metric": series.labels, "value": [moment, value]})
         return part(read(query, found), self._who)

@@ -13,6 +13,7 @@ from modeldeploy.core.naming import (
     COMPONENT,
     CONTAINER,
     METRICS_PATH,
+    METRICS_PORT,
     MODEL_VERSION,
     NAME,
     REVISION,
@@ -51,9 +52,11 @@ def _groups(cache: Cache) -> Iterable[Group]:
         if labels.get(COMPONENT) == "router":
             yield _group(pod, address, ROUTER_PORT, "/stats/prometheus", {})
         elif labels.get(REVISION):
-            port = _model_port(cache, pod)
+            annotations = pod["metadata"].get("annotations") or {}
+            apart = annotations.get(METRICS_PORT, "")
+            port = int(apart) if apart.isdecimal() else _model_port(cache, pod)
             if port:
-                path = (pod["metadata"].get("annotations") or {}).get(METRICS_PATH, DEFAULT_PATH)
+                path = annotations.get(METRICS_PATH, DEFAULT_PATH)
                 named = {
                     "modeldeploy_name": labels.get(NAME, ""),
                     "modeldeploy_revision": labels[REVISION],

@@ -10,7 +10,7 @@ from modeldeploy.core import naming
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.merge import merge
 from modeldeploy.render.meta import Owner, child
-from modeldeploy.render.runtimes import METRICS_PATH, PRESETS
+from modeldeploy.render.runtimes import PRESETS
 
 Object = dict[str, Any]
 
@@ -27,10 +27,11 @@ def pod_template(server: Server) -> Object:
 
     Restricted pod security by default; `spec.server.podTemplate` has the last word.
     """
+    annotations = {naming.METRICS_PATH: server.metrics_path or PRESETS[server.runtime].metrics_path}
+    if apart := metrics_port(server):
+        annotations[naming.METRICS_PORT] = str(apart)
     base: Object = {
-        "metadata": {
-            "annotations": {naming.METRICS_PATH: server.metrics_path or METRICS_PATH},
-        },
+        "metadata": {"annotations": annotations},
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -87,6 +88,12 @@ def port(server: Server) -> int:
         )
         raise ValueError(msg)
     return chosen
+
+
+def metrics_port(server: Server) -> int | None:
+    """The port of the metrics, None where they stand beside the answers."""
+    chosen = server.metrics_port or PRESETS[server.runtime].metrics_port
+    return None if chosen == port(server) else chosen
 
 
 def _container(server: Server) -> Object:

@@ -9,7 +9,8 @@ from modeldeploy.adapters.history import Moment, Ticket
 from modeldeploy.adapters.recording import LOOKBACK, Recording, RecordingError
 from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.core.judgement import Answer, Counters, NoData, Number, Query, QueryFailed, Row
-from modeldeploy.core.judgement.queries import Family, family_query
+from modeldeploy.core.judgement.queries import family_query
+from modeldeploy.core.judgement.sources import Family
 
 pytestmark = pytest.mark.unit
 

@@ -15,6 +15,14 @@ class Runtime(StrEnum):
     """Which server answers: it presets port, probes and metric names."""
 
     OPEN_INFERENCE = "OpenInference"
+    MLSERVER = "MLServer"
+    KSERVE = "KServe"
+    TRITON = "Triton"
+    TORCHSERVE = "TorchServe"
+    TENSORFLOW_SERVING = "TensorFlowServing"
+    VLLM = "VLLM"
+    BENTOML = "BentoML"
+    RAY_SERVE = "RayServe"
     CUSTOM = "Custom"
 
 
@@ -94,10 +102,11 @@ class Server(Part):
 
     runtime: Runtime = Field(
         default=Runtime.OPEN_INFERENCE,
-        description="OpenInference: port 8080, readiness `/v2/health/ready`, liveness `/v2/health/live`, "
-        "metrics "
-        "`/metrics`. Custom: `port` is required, readiness is a TCP connection unless `readinessPath` is "
-        "given.",
+        description="Which server runs in the image; presets `port`, probes, `metricsPort`, `metricsPath` "
+        "and metric names. Ports of requests and metrics: OpenInference 8080; MLServer 8080, 8082; KServe "
+        "8080; Triton 8000, 8002; TorchServe 8080, 8082; TensorFlowServing 8501; VLLM 8000; BentoML 3000; "
+        "RayServe 8000, 8080. Custom: `port` is required, and readiness is a TCP connection unless "
+        "`readinessPath` is given.",
     )
     image: Image = Field(
         description="Container image of the model server.", examples=["registry.example/recogniser:7"]
@@ -128,7 +137,13 @@ class Server(Part):
         description="HTTP path that answers 200 once the model is loaded. Preset by the runtime.",
     )
     metrics_path: Path | None = Field(
-        default=None, description="HTTP path of the server's Prometheus metrics. Defaults to `/metrics`."
+        default=None,
+        description="HTTP path of the server's Prometheus metrics. Preset by the runtime: `/metrics`, of "
+        "TensorFlowServing `/monitoring/prometheus/metrics`.",
+    )
+    metrics_port: Port | None = Field(
+        default=None,
+        description="Port of the server's Prometheus metrics. Preset by the runtime, else that of `port`.",
     )
     resources: Resources | None = Field(
         default=None, description="Requests and limits of the model's container."

@@ -18,7 +18,8 @@ from modeldeploy.cli.backtest.source import File, Own, Source, Store
 from modeldeploy.core import judgement
 from modeldeploy.core.backtest import Activity, Phase, Replay, Said, phases
 from modeldeploy.core.judgement import Counters, Query, Roles
-from modeldeploy.core.judgement.queries import Family, custom_query
+from modeldeploy.core.judgement.queries import custom_query
+from modeldeploy.core.judgement.sources import Family
 
 LONG = 2000
 """Looks from which on progress is told."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from modeldeploy.core.judgement import Answer, Counters, Query, Roles
 from modeldeploy.core.judgement.counters import Pod, difference
 from modeldeploy.core.judgement.plan import share
-from modeldeploy.core.judgement.queries import Family
+from modeldeploy.core.judgement.sources import Family
 
 QUIET = 600.0
 """Seconds without a request, of time in which others had some, after which a revision's part is over."""

@@ -15,7 +15,7 @@ from modeldeploy.core.backtest.consequence import Consequence, consequence
 from modeldeploy.core.backtest.phases import Phase, phase_at
 from modeldeploy.core.judgement import Answer, Evidence, Query, Roles
 from modeldeploy.core.judgement.assess import MEAN_SAMPLES
-from modeldeploy.core.judgement.plan import Kind, Plan, plan
+from modeldeploy.core.judgement.plan import Kind, Plan, plans
 from modeldeploy.core.judgement.wording import measured
 
 NOTHING = float("nan")
@@ -96,7 +96,7 @@ class Replay:
         phases: Sequence[Phase],
         since: datetime,
     ) -> None:
-        self.courses = tuple(Course(plan(metric)) for metric in spec.monitoring.metrics)
+        self.courses = tuple(Course(planned) for planned in plans(spec))
         self._spec, self._namespace, self._name = spec, namespace, name
         self._phases, self._since = phases, since
         self._evidence = Evidence()

@@ -10,20 +10,19 @@ from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.counters import Increments, Parts, Pod, difference
-from modeldeploy.core.judgement.plan import Kind, Plan, plan, share
+from modeldeploy.core.judgement.plan import Kind, Plan, plans, share
 from modeldeploy.core.judgement.queries import (
     Answer,
     Counters,
-    Family,
     NoData,
     Number,
     Query,
     QueryFailed,
-    counts_itself,
     custom_query,
-    family_query,
+    question,
 )
 from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Track
 from modeldeploy.core.judgement.weigh import NOTHING, Look, weigh
 
@@ -62,14 +61,13 @@ def advance(
     scene = _Scene(roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now)
     pods: dict[str, Mapping[str, Pod]] = {}
     grown: dict[Family, Increments] = {}
-    served = counts_itself(spec)
     for family in _families(spec):
-        answer = answers.get(family_query(family, served=served))
+        answer = answers.get(question(spec, family))
         rows = answer.rows if isinstance(answer, Counters) else ()
         pods[family], grown[family] = difference(evidence.pods.get(family, {}), rows, now)
     metrics = {}
-    for metric in spec.monitoring.metrics:
-        planned = plan(metric)
+    for planned in plans(spec):
+        metric = planned.metric
         judged = evidence.judged(planned)
         if planned.family is None:
             own = (
@@ -78,7 +76,7 @@ def advance(
             mine = {revision: answers.get(query) for revision, query in own if query is not None}
             metrics[metric.name] = _numbers(judged, mine, scene)
         else:
-            judged = _answered(judged, answers.get(family_query(planned.family, served=served)))
+            judged = _answered(judged, answers.get(question(spec, planned.family)))
             metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
     return replace(
         evidence,
@@ -99,7 +97,7 @@ class _Scene(NamedTuple):
 
 
 def _families(spec: ModelDeploymentSpec) -> Iterable[Family]:
-    wanted = [Family.REQUESTS, *(plan(metric).family for metric in spec.monitoring.metrics)]
+    wanted = [Family.REQUESTS, *(planned.family for planned in plans(spec))]
     return dict.fromkeys(family for family in wanted if family is not None)
 
 
@@ -162,10 +160,6 @@ def _followed(
     if planned.kind is Kind.LATENCY:
         counts = histogram.buckets(parts)
         look = _latency(planned, counts, edge)
-        if look.requests and (track.first_at is None or now - track.first_at < WARM_UP):
-            return replace(
-                track, seen_at=now, first_at=now if track.first_at is None else track.first_at
-            ), NOTHING
         if look.requests:
             keep = math.exp(min(0.0, track.spread.at - now) / scene.window)
             profile = histogram.faded(profile, counts, keep)
@@ -174,6 +168,9 @@ def _followed(
         look = Look(events, requests, None, events)
     if not look.requests:
         return replace(track, seen_at=now), NOTHING
+    if planned.family is Family.LATENCY and (track.first_at is None or now - track.first_at < WARM_UP):
+        first_at = now if track.first_at is None else track.first_at
+        return replace(track, seen_at=now, first_at=first_at), NOTHING
     compared = look.events if look.compared is None else look.compared
     return Track(
         seen_at=now,

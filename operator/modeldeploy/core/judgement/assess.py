@@ -10,8 +10,9 @@ from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.judgement.eprocess import BETTER
 from modeldeploy.core.judgement.likelihood import samples_needed
-from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plan, threshold
+from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
 from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
 from modeldeploy.core.judgement.weigh import detectable, dispersion
 from modeldeploy.core.judgement.wording import bounds, noun, number, value_of
@@ -76,6 +77,8 @@ class _Case:
         behind = ""
         if self.planned.kind is not Kind.GAUGE:
             word = "over" if self.planned.kind is Kind.MEAN else "of"
+            if self.planned.kind is Kind.MEAN and self.planned.family is Family.LATENCY:
+                word = "on average over"
             behind = f" {word} {self.subject.recent.requests:.0f} {noun(self.planned)}"
         stable = value_of(self.planned, self.judged.tracks.get(self.roles.stable or ""))
         beside = f", stable {stable}" if self.roles.candidate and stable and self.metric.compare else ""
@@ -99,8 +102,7 @@ def assess(
     limit = threshold(spec)
     window, stale_after = seconds(spec.monitoring.window), STALE * seconds(spec.monitoring.interval)
     found = []
-    for metric in spec.monitoring.metrics:
-        planned = plan(metric)
+    for planned in plans(spec):
         case = _Case(planned, evidence.judged(planned), roles, limit, window, stale_after, now.timestamp())
         found.append(_with_values(case, _verdict(case)))
     return tuple(found)

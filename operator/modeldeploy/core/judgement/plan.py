@@ -8,12 +8,13 @@ from modeldeploy.api.quantity import fraction, magnitude
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
-from modeldeploy.core.judgement.queries import GRPC, PRESET_FAMILY, Family
+from modeldeploy.core.judgement.queries import PRESET_FAMILY
+from modeldeploy.core.judgement.sources import AMONG, COUNT, GRPC, TOTAL, Family, has_mean_only
 
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
 
 
-FAILED = ("5", *(f"{GRPC}{status}" for status in (2, 4, 12, 13, 14, 15)))
+FAILED = ("5", f"{AMONG}5", *(f"{GRPC}{status}" for status in (2, 4, 12, 13, 14, 15)))
 """Answers that are the server's fault: HTTP's 5xx; gRPC's UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
 INTERNAL, UNAVAILABLE and DATA_LOSS (OpenTelemetry, "Semantic conventions for gRPC", server spans' status)."""
 
@@ -83,9 +84,21 @@ class Plan:
         return f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high}"
 
 
+def plans(spec: ModelDeploymentSpec) -> tuple[Plan, ...]:
+    """The metrics, understood, in spec's order."""
+    if has_mean_only(spec):
+        return tuple(plan(metric, mean_only=True) for metric in spec.monitoring.metrics)
+    return tuple(plan(metric) for metric in spec.monitoring.metrics)
+
+
 @lru_cache(maxsize=4096)
-def plan(metric: Metric) -> Plan:
-    """The metric, understood."""
+def plan(metric: Metric, *, mean_only: bool = False) -> Plan:
+    """The metric, understood.
+
+    Args:
+        metric: As in spec.
+        mean_only: Nothing is known of latencies but their mean, which is then held against their bounds.
+    """
     low, high = value(metric.min), value(metric.max)
     ratio = None if metric.compare is None else float(metric.compare.max_ratio)
     if metric.preset is None:
@@ -95,6 +108,9 @@ def plan(metric: Metric) -> Plan:
         return Plan(metric, Kind.MEAN, family, low=low, high=high)
     if metric.preset in QUANTILES:
         quantile = QUANTILES[metric.preset]
+        high = None if high is None else round(high * 1000, 6)
+        if mean_only:
+            return Plan(metric, Kind.MEAN, family, high=high)
         limits = () if high is None else (Limit("max", 1.0 - quantile),)
         return Plan(
             metric,
@@ -103,7 +119,7 @@ def plan(metric: Metric) -> Plan:
             limits,
             ratio,
             quantile,
-            high=None if high is None else round(high * 1000, 6),
+            high=high,
         )
     bounds = [] if high is None else [Limit("max", min(1.0, max(0.0, high)))]
     if low is not None:
@@ -126,7 +142,7 @@ def threshold(spec: ModelDeploymentSpec) -> float:
 
     Shared evenly over all tests of all metrics (Bonferroni), so the promise holds however they hang together.
     """
-    tests = sum(plan(metric).tests for metric in spec.monitoring.metrics)
+    tests = sum(planned.tests for planned in plans(spec))
     return max(1, tests) / max(1e-6, fraction(spec.rollout.false_rollback))
 
 
@@ -137,8 +153,10 @@ def share(family: Family, parts: Parts) -> tuple[float, float]:
     the event without its request; it is then left for the next look to even out.
     """
     if family is Family.REQUESTS:
-        requests = sum(count for part, count in parts.items() if not part.startswith(GRPC))
+        requests = sum(count for part, count in parts.items() if not part.startswith((GRPC, AMONG)))
         return min(requests, sum(parts.get(part, 0.0) for part in FAILED)), requests
+    if family is Family.LATENCY:
+        return parts.get(TOTAL, 0.0), parts.get(COUNT, 0.0)
     if family in {Family.SIZE, Family.BRIGHTNESS}:
         return _ending(parts, "_sum"), _ending(parts, "_count")
     requests = _ending(parts, "_values_total")

@@ -7,6 +7,7 @@ from modeldeploy.api.quantity import fraction, seconds
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
+from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
 from modeldeploy.core.promql import QueryError, confine, substitute
 
 _SHORTEST, _LONGEST = 1.0, 3600.0
@@ -24,7 +25,7 @@ def problems(spec: ModelDeploymentSpec) -> tuple[str, ...]:
         if metric.name in names:
             found.append(f"{where}: the name stands twice; give each metric its own")
         names.add(metric.name)
-        found += [f"{where}{fault}" for fault in (*_bounds(metric), *_query(metric))]
+        found += [f"{where}{fault}" for fault in (*_bounds(metric), *_query(metric), *_runtime(metric, spec))]
     return tuple(found)
 
 
@@ -125,6 +126,18 @@ def _compare(metric: Metric) -> list[str]:
     if metric.preset not in QUANTILES and metric.preset not in _RATIOS:
         found.append(".compare: needs counts; only latency and ratio presets can be compared")
     return found
+
+
+def _runtime(metric: Metric, spec: ModelDeploymentSpec) -> list[str]:
+    """What the runtime doesn't export, where no router of ours counts instead of it."""
+    runtime = spec.server.runtime
+    if metric.preset is Preset.ERROR_RATIO and counts_itself(spec) and runtime in ERRORLESS:
+        fault = f".preset: runtime {runtime} counts no errors"
+        return [f"{fault}; take traffic.provider: Router, which does, or remove the metric"]
+    if metric.preset in QUANTILES and metric.compare is not None and has_mean_only(spec):
+        fault = f".compare: runtime {runtime} exports the mean of latencies only, which can't be compared"
+        return [f"{fault}; remove compare, or take traffic.provider: Router"]
+    return []
 
 
 def _query(metric: Metric) -> list[str]:

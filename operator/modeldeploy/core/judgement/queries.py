@@ -7,89 +7,20 @@ the router's statistics, the router's, which stands in the namespace of the mode
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.api.v1alpha1.traffic import Provider
+from modeldeploy.core.judgement import sources
 from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.sources import Family, Source
 from modeldeploy.core.promql import QueryError, confine, substitute
 
-
-class Family(StrEnum):
-    """Counters that are asked for together."""
-
-    REQUESTS = "requests"
-    LATENCY = "latency"
-    NULLS = "nulls"
-    MISSING = "missing"
-    SIZE = "size"
-    BRIGHTNESS = "brightness"
-
-
-class Source(NamedTuple):
-    """Where a family's counters come from.
-
-    Attributes:
-        names: Of metrics.
-        labels: Those that tell the parts apart; a series has one of them.
-        read: How a label and its value become the part that counts are kept under.
-    """
-
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    read: Callable[[str, str], str]
-
-
-GRPC = "grpc "
-"""Begins the parts that count answers by gRPC's status, which HTTP's counts hold as well."""
-
-
-def _plain(_label: str, value: str) -> str:
-    return value
-
-
-def _class(_label: str, code: str) -> str:
-    """The class of an HTTP status: `5` for 503."""
-    return code[:1]
-
-
-def _answer(label: str, value: str) -> str:
-    """The class of an HTTP status, or gRPC's status marked as such."""
-    return f"{GRPC}{value}" if label == "grpc_status" else value
-
-
-def _milliseconds(_label: str, edge: str) -> str:
-    """A bucket's edge in seconds, in milliseconds as the router's are."""
-    return f"{float(edge) * 1000:.12g}"
-
-
-SOURCES = {
-    # Answers by class of status. Envoy counts time-outs (504) and upstream resets (503) here, and a request
-    # that was retried once, by its last answer. A gRPC call that fails is a success of HTTP's.
-    Family.REQUESTS: Source(
-        ("envoy_cluster_upstream_rq_xx", "envoy_grpc_calls"),
-        ("envoy_response_code_class", "grpc_status"),
-        _answer,
-    ),
-    Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), ("le",), _plain),
-    Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), ("__name__",), _plain),
-    Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), ("__name__",), _plain),
-    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), ("__name__",), _plain),
-    Family.BRIGHTNESS: Source(
-        ("model_input_brightness_sum", "model_input_brightness_count"), ("__name__",), _plain
-    ),
-}
-SERVED = {
-    Family.REQUESTS: Source(("model_requests_total",), ("code",), _class),
-    Family.LATENCY: Source(("model_request_duration_seconds_bucket",), ("le",), _milliseconds),
-}
-"""Where there is no router of ours: the same from the model's own server."""
 PRESET_FAMILY = {
     Preset.LATENCY_P50: Family.LATENCY,
     Preset.LATENCY_P95: Family.LATENCY,
@@ -109,19 +40,20 @@ class Query:
     Attributes:
         expression: What is asked.
         family: The counters it yields, for every object of the cluster; None for a user's own query.
-        served: The counters are those of the models' own servers, where no router of ours counts.
+        runtime: The counters are those that this runtime itself exports; None for those of the router and
+            of a model's telemetry.
     """
 
     expression: str
     family: Family | None = None
-    served: bool = False
+    runtime: Runtime | None = None
 
     @property
     def source(self) -> Source:
         """Where a family's counters come from; `ValueError` for a user's own query."""
         if self.family is None:
             raise ValueError("a user's own query has no source")
-        return (SERVED if self.served else SOURCES)[self.family]
+        return sources.source(self.family, self.runtime)
 
 
 class Row(NamedTuple):
@@ -173,15 +105,14 @@ Answer = Counters | Number | NoData | QueryFailed
 
 
 def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) -> tuple[Query, ...]:
-    """The questions that a look at the metrics needs, each once; the router's request counts always.
+    """The questions that a look at the metrics needs, each once; requests are always counted.
 
     A query of the user's that can't be asked is left out here; `problems` says why.
     """
-    served = counts_itself(spec)
-    found = {family_query(Family.REQUESTS, served=served): None}
+    found = {question(spec, Family.REQUESTS): None}
     for metric in spec.monitoring.metrics:
         if metric.preset is not None:
-            found[family_query(PRESET_FAMILY[metric.preset], served=served)] = None
+            found[question(spec, PRESET_FAMILY[metric.preset])] = None
         for revision in roles.revisions:
             query = custom_query(metric, namespace, name, revision)
             if query is not None:
@@ -189,34 +120,29 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
     return tuple(found)
 
 
-def counts_itself(spec: ModelDeploymentSpec) -> bool:
-    """Whether the model's own server counts requests and times them: no router of ours does."""
-    return spec.traffic.provider is not Provider.ROUTER
+def question(spec: ModelDeploymentSpec, family: Family) -> Query:
+    """The question for a family's counters, under the names that they have for this object."""
+    return family_query(family, runtime=sources.asked_of(spec, family))
 
 
 @lru_cache(maxsize=1024)
-def family_query(family: Family, matchers: str = "", *, served: bool = False) -> Query:
+def family_query(family: Family, matchers: str = "", *, runtime: Runtime | None = None) -> Query:
     """The question for a family's counters, narrowed by further matchers if any are given.
 
     Args:
         family: What is asked for.
         matchers: Further ones, each with a comma before it.
-        served: Ask for the counts of the models' servers where the router's are usual.
+        runtime: Whose own counts are asked for; None for the router's and a model's telemetry.
     """
-    served = served and family in SERVED
-    source = (SERVED if served else SOURCES)[family]
-    return Query(_expression(source.names, source.labels, matchers), family, served)
+    return Query(_expression([sources.source(family, runtime)], matchers=matchers), family, runtime)
 
 
 def together(asked: Sequence[Query]) -> str:
     """One expression for several families' questions: an evaluation in one go, and one answer."""
     if len(asked) == 1:
         return asked[0].expression
-    sources = [query.source for query in asked if query.family is not None]
-    names = [name for source in sources for name in source.names]
-    return _expression(
-        names, dict.fromkeys(("__name__", *(label for source in sources for label in source.labels)))
-    )
+    found = [query.source for query in asked if query.family is not None]
+    return _expression(found, ("__name__",))
 
 
 def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any]]:
@@ -224,17 +150,25 @@ def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any
     if len(asked) == 1:
         return {asked[0]: list(result)}
     found: dict[Query, list[Any]] = {query: [] for query in asked}
-    owner = {name: query for query in asked if query.family for name in query.source.names}
+    owners: dict[str, list[Query]] = {}
+    for query in asked:
+        for name in query.source.names if query.family else ():
+            owners.setdefault(name, []).append(query)
     for item in result:
-        found[owner[item["metric"]["__name__"]]].append(item)
+        for query in owners[item["metric"]["__name__"]]:
+            found[query].append(item)
     return found
 
 
-def _expression(names: Sequence[str], parts: Iterable[str], matchers: str = "") -> str:
+def _expression(found: Sequence[Source], parts: Iterable[str] = (), matchers: str = "") -> str:
+    names = list(dict.fromkeys(name for source in found for name in source.names))
+    labels = dict.fromkeys((*parts, *(label for source in found for label in source.labels)))
     named = f'__name__="{names[0]}"' if len(names) == 1 else f'__name__=~"{"|".join(names)}"'
+    # A series without the label has it empty, so what is left out of one family leaves the others alone.
+    unless = dict.fromkeys(f',{source.unless[0]}!~"{source.unless[1]}"' for source in found if source.unless)
     return (
-        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(parts)}) "
-        f'({{{named},modeldeploy_revision!=""{matchers}}})'
+        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(labels)}) "
+        f'({{{named},modeldeploy_revision!=""{"".join(unless)}{matchers}}})'
     )
 
 
@@ -243,7 +177,7 @@ def narrowed(query: Query, namespace: str, name: str) -> Query:
     if query.family is None:
         return query
     matchers = f',namespace="{namespace}",modeldeploy_name="{name}"'
-    return family_query(query.family, matchers, served=query.served)
+    return family_query(query.family, matchers, runtime=query.runtime)
 
 
 def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Query | None:
@@ -273,6 +207,7 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
             revision, pod = (intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod"))
             label = next((one for one in source.labels if one in labels), source.labels[0])
             kind = intern(source.read(label, labels.get(label, "")))
+            value *= source.scale.get(labels.get("__name__", ""), 1.0)
             owner = labels.get("namespace", ""), labels.get("modeldeploy_name", "")
             counts = found.setdefault(owner, {})
             counts[revision, pod, kind] = counts.get((revision, pod, kind), 0.0) + value

@@ -3,7 +3,7 @@
 from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.plan import Kind, Plan, plan
-from modeldeploy.core.judgement.queries import Family
+from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Track
 
 _NOUNS = {
@@ -62,7 +62,7 @@ def value_of(planned: Plan, track: Track | None) -> str | None:
 
 def spell(planned: Plan, value: float) -> str:
     """A metric's value with its unit: `24.3%`, `412 ms`, `18.2`."""
-    if planned.kind is Kind.LATENCY:
+    if planned.family is Family.LATENCY:
         return milliseconds(value)
     return percent(value) if planned.kind is Kind.SHARE else number(value)
 

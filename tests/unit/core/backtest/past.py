@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.judgement import Answer, Counters, Query, Roles
-from modeldeploy.core.judgement.queries import SOURCES
+from modeldeploy.core.judgement.sources import SOURCES
 from unit.core.judgement.simulation import World, when
 
 NAMESPACE, NAME = "ns", "digits"

@@ -7,7 +7,8 @@ import pytest
 from modeldeploy.core.backtest import Activity, Ended, Phase, Said, phase_at, phases
 from modeldeploy.core.backtest.phases import QUIET, Counted
 from modeldeploy.core.judgement import Answer, Counters, NoData, Query, Roles, Row
-from modeldeploy.core.judgement.queries import Family, family_query
+from modeldeploy.core.judgement.queries import family_query
+from modeldeploy.core.judgement.sources import Family
 
 pytestmark = pytest.mark.unit
 

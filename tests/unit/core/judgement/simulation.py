@@ -11,7 +11,7 @@ from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.judgement import Answer, Counters, Evidence, NoData, Query, Roles, Row
-from modeldeploy.core.judgement.queries import Family
+from modeldeploy.core.judgement.sources import Family
 
 STABLE, CANDIDATE = "aaaa1111", "bbbb2222"
 START = 1_800_000_000.0

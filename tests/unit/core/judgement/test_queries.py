@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.traffic import Provider, Traffic
 from modeldeploy.core import judgement
 from modeldeploy.core.judgement import (
@@ -20,7 +21,8 @@ from modeldeploy.core.judgement import (
     together,
 )
 from modeldeploy.core.judgement.plan import share
-from modeldeploy.core.judgement.queries import Family, family_query
+from modeldeploy.core.judgement.queries import family_query
+from modeldeploy.core.judgement.sources import Family
 from unit.core.judgement.simulation import SEVEN, make_spec
 
 pytestmark = pytest.mark.unit
@@ -168,7 +170,7 @@ def test_without_a_router_the_models_own_server_counts() -> None:
 
 
 def test_a_server_s_seconds_are_milliseconds_like_the_router_s() -> None:
-    latency = family_query(Family.LATENCY, served=True)
+    latency = family_query(Family.LATENCY, runtime=Runtime.OPEN_INFERENCE)
     labels = {"namespace": "shop", "modeldeploy_name": "digits", "modeldeploy_revision": "a", "pod": "p"}
     edges = ("0.0025", "0.3", "+Inf")
     vector = [{"metric": labels | {"le": edge}, "value": [0, "1"]} for edge in edges]

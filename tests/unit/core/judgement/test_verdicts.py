@@ -20,7 +20,7 @@ from modeldeploy.core.judgement import (
     Roles,
     Row,
 )
-from modeldeploy.core.judgement.queries import Family
+from modeldeploy.core.judgement.sources import Family
 from unit.core.judgement.simulation import (
     CANDIDATE,
     SEVEN,

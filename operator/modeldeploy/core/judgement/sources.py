@@ -1,0 +1,235 @@
+"""Under which names counters stand: the router's, those of a model's telemetry, and those of each runtime.
+
+Latencies come out in milliseconds and answers by class of status, whatever a server calls and measures them
+in. docs/runtimes.md says how each name was verified.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from modeldeploy.api.v1alpha1.server import Runtime
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.api.v1alpha1.traffic import Provider
+
+
+class Family(StrEnum):
+    """Counters that are asked for together."""
+
+    REQUESTS = "requests"
+    LATENCY = "latency"
+    NULLS = "nulls"
+    MISSING = "missing"
+    SIZE = "size"
+    BRIGHTNESS = "brightness"
+
+
+class Source(NamedTuple):
+    """Where a family's counters come from.
+
+    Attributes:
+        names: Of metrics.
+        labels: Those that tell the parts apart; a series has one of them, the first of them counts.
+        read: How a label and its value become the part that counts are kept under.
+        scale: By name, what its values are multiplied by.
+        unless: A label and the pattern (of the whole value) of series that are left out: probes, mostly.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    read: Callable[[str, str], str]
+    scale: Mapping[str, float] = {}
+    unless: tuple[str, str] | None = None
+
+
+GRPC = "grpc "
+"""Begins the parts that count answers by gRPC's status, which HTTP's counts hold as well."""
+AMONG = "among "
+"""Begins the parts that count failures among the requests that another part counts all of."""
+TOTAL, COUNT = "total", "count"
+"""Parts of a latency without buckets: the sum of all, and of how many."""
+ROUTED = frozenset({Family.REQUESTS, Family.LATENCY})
+"""What a router of ours counts, alike for every runtime."""
+
+
+def _plain(_label: str, value: str) -> str:
+    return value
+
+
+def _class(_label: str, code: str) -> str:
+    """The class of an HTTP status: `5` for 503 and for 5xx."""
+    return code[:1]
+
+
+def _answer(label: str, value: str) -> str:
+    """The class of an HTTP status, or gRPC's status marked as such."""
+    return f"{GRPC}{value}" if label == "grpc_status" else value
+
+
+def _milliseconds(_label: str, edge: str) -> str:
+    """A bucket's edge in seconds, in milliseconds as the router's are."""
+    return f"{float(edge) * 1000:.12g}"
+
+
+def _from_microseconds(_label: str, edge: str) -> str:
+    return f"{float(edge) / 1000:.12g}"
+
+
+def _triton(label: str, value: str) -> str:
+    """Triton counts failures by reason (older ones without); a caller that gave up is no fault of it."""
+    if label == "reason":
+        return "4" if value == "CANCELED" else "5"
+    return "5" if value == "nv_inference_request_failure" else "2"
+
+
+def _torchserve(_label: str, name: str) -> str:
+    return f"{AMONG}5" if name == "Requests5XX" else "2"
+
+
+def _mean(_label: str, name: str) -> str:
+    return TOTAL if name.endswith(("_us", "_microseconds")) else COUNT
+
+
+_TENSORFLOW = frozenset(
+    {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+)
+
+
+def _tensorflow(_label: str, status: str) -> str:
+    """TensorFlow's status, which is gRPC's by name, as a class of HTTP's."""
+    return "2" if status == "OK" else "5" if status in _TENSORFLOW else "4"
+
+
+SOURCES: Mapping[Family, Source] = {
+    # Answers by class of status. Envoy counts time-outs (504) and upstream resets (503) here, and a request
+    # that was retried once, by its last answer. A gRPC call that fails is a success of HTTP's.
+    Family.REQUESTS: Source(
+        ("envoy_cluster_upstream_rq_xx", "envoy_grpc_calls"),
+        ("envoy_response_code_class", "grpc_status"),
+        _answer,
+    ),
+    Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), ("le",), _plain),
+    Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), ("__name__",), _plain),
+    Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), ("__name__",), _plain),
+    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), ("__name__",), _plain),
+    Family.BRIGHTNESS: Source(
+        ("model_input_brightness_sum", "model_input_brightness_count"), ("__name__",), _plain
+    ),
+}
+"""The router's counts, and what `modeltelemetry` or a server that follows it exports."""
+
+_TELEMETRY: Mapping[Family, Source] = {
+    Family.REQUESTS: Source(("model_requests_total",), ("code",), _class),
+    Family.LATENCY: Source(("model_request_duration_seconds_bucket",), ("le",), _milliseconds),
+}
+SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
+    Runtime.OPEN_INFERENCE: _TELEMETRY,
+    Runtime.CUSTOM: _TELEMETRY,
+    Runtime.MLSERVER: {
+        # Its REST server's own, which knows a caller's fault from the model's; that of a model's readiness
+        # is the one probe that it doesn't leave out itself.
+        Family.REQUESTS: Source(
+            ("rest_server_requests_total",), ("status_code",), _class, unless=("path", ".*/ready")
+        ),
+        Family.LATENCY: Source(
+            ("rest_server_request_duration_seconds_bucket",),
+            ("le",),
+            _milliseconds,
+            unless=("path", ".*/ready"),
+        ),
+    },
+    Runtime.KSERVE: {
+        # It counts no failures; see `ERRORLESS`.
+        Family.REQUESTS: Source(("request_predict_seconds_count",), ("__name__",), lambda _label, _name: "2"),
+        Family.LATENCY: Source(("request_predict_seconds_bucket",), ("le",), _milliseconds),
+    },
+    Runtime.TRITON: {
+        Family.REQUESTS: Source(
+            ("nv_inference_request_success", "nv_inference_request_failure"), ("reason", "__name__"), _triton
+        ),
+        Family.LATENCY: Source(
+            ("nv_inference_request_duration_us", "nv_inference_request_success"),
+            ("__name__",),
+            _mean,
+            scale={"nv_inference_request_duration_us": 1e-3},
+        ),
+    },
+    Runtime.TORCHSERVE: {
+        Family.REQUESTS: Source(("ts_inference_requests_total", "Requests5XX"), ("__name__",), _torchserve),
+        Family.LATENCY: Source(
+            ("ts_inference_latency_microseconds", "ts_inference_requests_total"),
+            ("__name__",),
+            _mean,
+            scale={"ts_inference_latency_microseconds": 1e-3},
+        ),
+    },
+    Runtime.TENSORFLOW_SERVING: {
+        Family.REQUESTS: Source((":tensorflow:serving:request_count",), ("status",), _tensorflow),
+        Family.LATENCY: Source((":tensorflow:serving:request_latency_bucket",), ("le",), _from_microseconds),
+    },
+    Runtime.VLLM: {
+        # Its HTTP server's own: the engine counts requests that ended, and not those that failed before.
+        Family.REQUESTS: Source(("http_requests_total",), ("status",), _class, unless=("method", "GET")),
+        Family.LATENCY: Source(("vllm:e2e_request_latency_seconds_bucket",), ("le",), _milliseconds),
+        Family.SIZE: Source(
+            ("vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"), ("__name__",), _plain
+        ),
+    },
+    Runtime.BENTOML: {
+        Family.REQUESTS: Source(
+            ("bentoml_service_request_total",),
+            ("http_response_code",),
+            _class,
+            unless=("endpoint", "/(readyz|livez|healthz)"),
+        ),
+        Family.LATENCY: Source(
+            ("bentoml_service_request_duration_seconds_bucket",),
+            ("le",),
+            _milliseconds,
+            unless=("endpoint", "/(readyz|livez|healthz)"),
+        ),
+    },
+    Runtime.RAY_SERVE: {
+        # The proxy's: one request may call several deployments, each of which would count it.
+        Family.REQUESTS: Source(
+            ("ray_serve_num_http_requests_total",), ("status_code",), _class, unless=("route", "/-/.*")
+        ),
+        Family.LATENCY: Source(
+            ("ray_serve_http_request_latency_ms_bucket",),
+            ("le",),
+            lambda _label, edge: f"{float(edge):.12g}",
+            unless=("route", "/-/.*"),
+        ),
+    },
+}
+"""What each runtime itself exports: asked where no router of ours counts, and for what a router can't see."""
+
+MEAN_ONLY = frozenset(
+    runtime for runtime, families in SERVED.items() if families[Family.LATENCY].read is _mean
+)
+"""Runtimes that export a sum of latencies and no buckets: nothing is known of their quantiles."""
+ERRORLESS = frozenset({Runtime.KSERVE})
+"""Runtimes that don't count failures."""
+
+
+def counts_itself(spec: ModelDeploymentSpec) -> bool:
+    """Whether the model's own server counts requests and times them: no router of ours does."""
+    return spec.traffic.provider is not Provider.ROUTER
+
+
+def has_mean_only(spec: ModelDeploymentSpec) -> bool:
+    """Whether all that is known of latencies is their mean."""
+    return counts_itself(spec) and spec.server.runtime in MEAN_ONLY
+
+
+def asked_of(spec: ModelDeploymentSpec, family: Family) -> Runtime | None:
+    """The runtime whose own names a family stands under; None for those of `SOURCES`."""
+    runtime = Runtime.OPEN_INFERENCE if spec.server.runtime is Runtime.CUSTOM else spec.server.runtime
+    if family in ROUTED:
+        return runtime if counts_itself(spec) else None
+    return runtime if family in SERVED[runtime] else None
+
+
+def source(family: Family, runtime: Runtime | None) -> Source:
+    """Where a family's counters come from, of a runtime that `asked_of` gave."""
+    return SOURCES[family] if runtime is None else SERVED[runtime][family]
