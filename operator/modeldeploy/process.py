@@ -8,6 +8,7 @@ import contextlib
 import logging
 import signal
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -28,6 +29,7 @@ from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.kube.optional import OptionalKinds
 from modeldeploy.adapters.kube.resources import Object
 from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.stores import Own, Stores
 from modeldeploy.adapters.webhook import Webhook
 from modeldeploy.adapters.xds.server import Nack, XdsServer
 from modeldeploy.adapters.xds.tokens import TokenAuthenticator
@@ -81,7 +83,7 @@ class Process:
             clock,
         )
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
-        self._sampler = Sampler(settings.prometheus_url, settings.prometheus_urls)
+        self._sampler = Sampler(stores(settings, kube))
         self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
         self._retrainer = Retrainer(
             kube,
@@ -242,6 +244,23 @@ def heed_signals(stop: asyncio.Event) -> None:
     """Let SIGTERM and SIGINT set `stop`; only in the main thread, where signals arrive."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def stores(settings: Settings, kube: Kube) -> Stores:
+    """What the settings say about metrics stores."""
+    own = Own(
+        settings.prometheus_url,
+        Path(settings.prometheus_credentials) if settings.prometheus_credentials else None,
+        dict(settings.prometheus_parameters),
+        dict(settings.prometheus_headers),
+    )
+    return Stores(
+        own,
+        settings.prometheus_allowed_urls,
+        secrets=settings.prometheus_secret_names,
+        kube=kube,
+        timeout=settings.prometheus_timeout,
+    )
 
 
 def router_settings(settings: Settings) -> RouterSettings:

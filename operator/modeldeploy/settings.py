@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
+
 _PREFIX = "MODELDEPLOY_"
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -30,6 +32,11 @@ class Settings:
         watch_namespaces: Where ModelDeployments are looked after; empty for the whole cluster.
         prometheus_url: Where metrics are asked for, unless an object says otherwise; empty for nowhere.
         prometheus_allowed_urls: Further Prometheus URLs that an object may name.
+        prometheus_credentials: The folder with what the operator's own Prometheus is shown: a mounted Secret.
+        prometheus_secret_names: Secrets that objects may name for the Prometheus that they name.
+        prometheus_parameters: Added to every question to the operator's own Prometheus.
+        prometheus_headers: Added to every request to it.
+        prometheus_timeout: Seconds that one question to any Prometheus may take.
         router_image: The image of the embedded router.
         router_replicas: Router pods in a namespace, unless they are scaled by load.
         router_autoscaling: Bounds of their number (least, most) and the CPU use in percent of the request
@@ -55,6 +62,11 @@ class Settings:
     watch_namespaces: tuple[str, ...] = ()
     prometheus_url: str = ""
     prometheus_allowed_urls: tuple[str, ...] = ()
+    prometheus_credentials: str = ""
+    prometheus_secret_names: tuple[str, ...] = ()
+    prometheus_parameters: tuple[tuple[str, str], ...] = ()
+    prometheus_headers: tuple[tuple[str, str], ...] = ()
+    prometheus_timeout: float = 5.0
     router_image: str = ""
     router_replicas: int = 2
     router_autoscaling: tuple[int, int, int] | None = None
@@ -95,6 +107,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         watch_namespaces=read.several("WATCH_NAMESPACES"),
         prometheus_url=read.url("PROMETHEUS_URL"),
         prometheus_allowed_urls=read.urls("PROMETHEUS_ALLOWED_URLS"),
+        prometheus_credentials=read.text("PROMETHEUS_CREDENTIALS"),
+        prometheus_secret_names=read.several("PROMETHEUS_SECRET_NAMES"),
+        prometheus_parameters=read.pairs("PROMETHEUS_QUERY_PARAMETERS", QUERY_PARAMETERS),
+        prometheus_headers=read.pairs("PROMETHEUS_HEADERS", HEADERS),
+        prometheus_timeout=read.number("PROMETHEUS_TIMEOUT", Settings.prometheus_timeout, 0.5, 60),
         router_image=read.text("ROUTER_IMAGE", Settings.router_image),
         router_replicas=read.whole("ROUTER_REPLICAS", Settings.router_replicas, 1, 100),
         router_autoscaling=_autoscaling(read),
@@ -164,6 +181,15 @@ class _Reader:
             raise self._error(name, f"one of {', '.join(choices)}")
         return value
 
+    def pairs(self, name: str, known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        pairs = tuple(
+            (key.strip(), value.strip())
+            for key, _, value in (part.partition("=") for part in self.several(name))
+        )
+        if not all(key in known and value for key, value in pairs):
+            raise self._error(name, f"name=value,… with names among {', '.join(known)}")
+        return pairs
+
     def url(self, name: str) -> str:
         urls = self.urls(name)
         if len(urls) > 1:
@@ -172,6 +198,12 @@ class _Reader:
 
     def urls(self, name: str) -> tuple[str, ...]:
         urls = self.several(name)
+        if any("@" in url.partition("://")[2].partition("/")[0] for url in urls):
+            # Not through _error, which repeats the value.
+            raise SettingError(
+                f"{_PREFIX}{name} holds credentials; leave them out, and name a Secret in the chart value "
+                "prometheus.credentialsSecret"
+            )
         if not all(_is_url(url) for url in urls):
             raise self._error(
                 name, "http:// or https:// and a host, such as http://prometheus.monitoring:9090"

@@ -85,6 +85,9 @@ def test_every_namespaced_object_names_its_namespace(chart_cluster: Cluster, val
         ("router.replica=2", "additional properties 'replica' not allowed"),
         ("promethues.enabled=true", "additional properties 'promethues' not allowed"),
         ("prometheus.url=prometheus:9090", "at '/prometheus/url'"),
+        ("prometheus.headers.Authorization=x", "additional properties 'Authorization' not allowed"),
+        ("prometheus.queryParameters.query=up", "additional properties 'query' not allowed"),
+        ("prometheus.url=http://me:pa55@prometheus:9090", "at '/prometheus/url'"),
         ("logLevel=verbose", "value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
         ("image.repository=model:1", "at '/image/repository'"),
         ("image.digest=abc", "at '/image/digest'"),
@@ -110,6 +113,11 @@ def test_the_operator_reads_the_settings_that_the_chart_gives(chart_cluster: Clu
         identity="modeldeploy-7d4b9-x2x1z",
         prometheus_url="https://metrics.example/prometheus",
         prometheus_allowed_urls=("http://team-a.metrics:9090", "https://other.example/x"),
+        prometheus_credentials="/etc/modeldeploy/prometheus",
+        prometheus_secret_names=("team-metrics", "monitoring.reader"),
+        prometheus_parameters=(("dedup", "true"), ("partial_response", "false")),
+        prometheus_headers=(("X-Scope-OrgID", "team-a|team-b"),),
+        prometheus_timeout=8.0,
         router_image="registry.example/envoy:1.39",
         router_replicas=3,
         router_autoscaling=(3, 6, 50),
@@ -138,6 +146,22 @@ def test_jobs_and_secrets_are_out_of_reach_unless_asked_for(chart_cluster: Clust
     assert rights("--set", "retraining.jobs=true") == [jobs]
     secrets = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a", "b"], "verbs": ["get"]}
     assert rights("--set", "retraining.secretNames={a,b}") == [secrets]
+    assert rights("--set", "prometheus.secretNames={a,b}") == [secrets]
+
+
+def test_the_stores_credentials_are_mounted_only_where_they_are_named(chart_cluster: Cluster) -> None:
+    def mounted(*words: str) -> list[dict[str, Any]]:
+        template = find(rendered(chart_cluster, *words), "Deployment", "modeldeploy")["spec"]["template"]
+        mounts = template["spec"]["containers"][0]["volumeMounts"]
+        assert len(mounts) == len(template["spec"]["volumes"])
+        return [volume["secret"] for volume in template["spec"]["volumes"] if "secret" in volume]
+
+    assert mounted() == []
+    words = ("--set", "prometheus.credentialsSecret=reader")
+    assert mounted(*words) == [{"secretName": "reader", "defaultMode": 0o444}]
+    path = environment(rendered(chart_cluster, *words))["MODELDEPLOY_PROMETHEUS_CREDENTIALS"]
+    template = find(rendered(chart_cluster, *words), "Deployment", "modeldeploy")["spec"]["template"]
+    assert path in [mount["mountPath"] for mount in template["spec"]["containers"][0]["volumeMounts"]]
 
 
 def test_the_xds_address_is_a_service_that_leads_to_the_operator(chart_cluster: Cluster) -> None:

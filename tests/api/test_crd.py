@@ -234,7 +234,7 @@ def test_each_field_wrong_in_turn(api: Api, wrong: Wrong) -> None:
     answer = api.create(changed(wrong.path, wrong.value, wrong.of))
     assert answer.status in {http.HTTPStatus.BAD_REQUEST, http.HTTPStatus.UNPROCESSABLE_ENTITY}
     # A map's key stands after a dot when its type is wrong, in brackets when its value is.
-    assert spelled(wrong.path) in re.sub(r"\[([a-z]\w*)\]", r".\1", answer.message)
+    assert spelled(wrong.path) in re.sub(r"\[([A-Za-z][\w-]*)\]", r".\1", answer.message)
     assert wrong.says in answer.message
 
 

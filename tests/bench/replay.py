@@ -13,6 +13,7 @@ from e2e.reach import Object
 from e2e.support import RELEASE, SYSTEM
 from modeldeploy.adapters.history import Ticket, tick
 from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.stores import Stores
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
@@ -50,7 +51,7 @@ class Replay:
         return asyncio.run(self._first_breach())
 
     async def _first_breach(self) -> float | None:
-        with contextlib.closing(Sampler(self._prometheus)) as sampler:
+        with contextlib.closing(Sampler(Stores(self._prometheus))) as sampler:
             interval = self._spec.monitoring.interval
             at = tick(datetime.fromtimestamp(self._roles.started_at, UTC), interval)
             evidence = await sampler.rebuild(self._who, self._spec, self._roles, at)

@@ -128,7 +128,7 @@ SPECS = {
             "prometheus": {"url": "http://me:secret@metrics.example"},
             "metrics": [QUERY | {"query": "sum(up)"}],
         },
-        "spec.monitoring.prometheus.url: holds credentials, which everybody could read here; leave them out",
+        "spec.monitoring.prometheus.url: holds credentials, which all could read here; use secretName",
     ),
 }
 

@@ -20,6 +20,11 @@ def test_what_the_chart_sets_is_read() -> None:
             "MODELDEPLOY_WATCH_NAMESPACES": "a, b,,c",
             "MODELDEPLOY_PROMETHEUS_URL": "http://prometheus:9090/",
             "MODELDEPLOY_PROMETHEUS_ALLOWED_URLS": "https://a/x,https://b",
+            "MODELDEPLOY_PROMETHEUS_CREDENTIALS": "/etc/modeldeploy/prometheus",
+            "MODELDEPLOY_PROMETHEUS_SECRET_NAMES": "team-metrics",
+            "MODELDEPLOY_PROMETHEUS_QUERY_PARAMETERS": "dedup=true, partial_response=false",
+            "MODELDEPLOY_PROMETHEUS_HEADERS": "X-Scope-OrgID=a|b",
+            "MODELDEPLOY_PROMETHEUS_TIMEOUT": "8",
             "MODELDEPLOY_ROUTER_REPLICAS": "3",
             "MODELDEPLOY_XDS_ADDRESS": "[::1]:18000",
             "MODELDEPLOY_LEASE_DURATION": "30",
@@ -31,6 +36,11 @@ def test_what_the_chart_sets_is_read() -> None:
     assert settings.namespace == "ops"
     assert settings.watch_namespaces == ("a", "b", "c")
     assert settings.prometheus_urls == {"http://prometheus:9090", "https://a/x", "https://b"}
+    assert settings.prometheus_credentials == "/etc/modeldeploy/prometheus"
+    assert settings.prometheus_secret_names == ("team-metrics",)
+    assert settings.prometheus_parameters == (("dedup", "true"), ("partial_response", "false"))
+    assert settings.prometheus_headers == (("X-Scope-OrgID", "a|b"),)
+    assert settings.prometheus_timeout == 8.0
     assert settings.router_replicas == 3
     assert settings.retraining_allowed_hosts == ("a.example", "b:8080", "[::1]:8080")
     assert settings.retraining_secret_names == ("key",)
@@ -73,6 +83,10 @@ def test_without_a_pods_name_two_processes_are_told_apart() -> None:
         ("PROMETHEUS_URL", "http://a,http://b", "one URL"),
         ("PROMETHEUS_ALLOWED_URLS", "http://a,file:///etc/passwd", "http:// or https:// and a host"),
         ("PROMETHEUS_URL", "http://[::1", "http:// or https:// and a host"),
+        ("PROMETHEUS_QUERY_PARAMETERS", "query=up", "name=value,… with names among dedup, "),
+        ("PROMETHEUS_QUERY_PARAMETERS", "dedup", "name=value,… with names among dedup, "),
+        ("PROMETHEUS_HEADERS", "Authorization=x", "name=value,… with names among THANOS-TENANT, X-Scope-"),
+        ("PROMETHEUS_TIMEOUT", "0", "a number from 0.5 to 60"),
         ("RETRAINING_ALLOWED_HOSTS", "https://a.example", "hosts, each with a port"),
         ("RETRAINING_ALLOWED_HOSTS", "*.example", "hosts, each with a port"),
         ("XDS_ADDRESS", "modeldeploy-xds", "host:port"),
@@ -84,3 +98,10 @@ def test_a_wrong_value_is_refused_by_name(name: str, value: str, wanted: str) ->
         load({f"MODELDEPLOY_{name}": value})
     message = str(caught.value)
     assert message.startswith(f"MODELDEPLOY_{name} is {value!r}; it must be {wanted}")
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_URL", "PROMETHEUS_ALLOWED_URLS"])
+def test_credentials_in_a_url_are_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(SettingError, match=f"MODELDEPLOY_{name} holds credentials") as caught:
+        load({f"MODELDEPLOY_{name}": "https://me:pa55@prometheus:9090"})
+    assert "pa55" not in str(caught.value)

@@ -75,6 +75,15 @@ app.kubernetes.io/component: prometheus
 {{- end }}
 {{- end }}
 
+{{- /* A map as one setting: `a=1,b=2`. */}}
+{{- define "modeldeploy.pairs" -}}
+{{- $pairs := list }}
+{{- range $name, $value := . }}
+{{- $pairs = append $pairs (printf "%s=%s" $name $value) }}
+{{- end }}
+{{- join "," $pairs }}
+{{- end }}
+
 {{- define "modeldeploy.podSecurity" -}}
 runAsNonRoot: true
 seccompProfile:

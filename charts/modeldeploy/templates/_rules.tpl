@@ -66,6 +66,13 @@
   resources: [jobs]
   verbs: [get, create]
 {{- end }}
+{{- with .Values.prometheus.secretNames }}
+# What metrics stores of objects' own are shown. No other Secret, and no list of them.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [get]
+{{- end }}
 {{- with .Values.retraining.secretNames }}
 # What signs the calls of webhooks. No other Secret, and no list of them.
 - apiGroups: [""]

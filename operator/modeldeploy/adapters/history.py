@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.prometheus import Prometheus, Result
 from modeldeploy.api.quantity import seconds
 from modeldeploy.core import judgement
@@ -31,7 +32,7 @@ class Ticket:
 
     namespace: str
     name: str
-    url: str | None = None
+    store: Endpoint | None = None
 
 
 class Moment(NamedTuple):

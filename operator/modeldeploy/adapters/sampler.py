@@ -1,12 +1,14 @@
 """Asks for many objects at once: what many want to know is asked once per tick, in one question."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from modeldeploy.adapters import history
+from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import BEFORE, NO_VECTOR, Shares, Ticket
 from modeldeploy.adapters.prometheus import Prometheus
+from modeldeploy.adapters.stores import Stores
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import judgement
 from modeldeploy.core.judgement import Answer, Evidence, Query, QueryFailed, Roles
@@ -25,43 +27,25 @@ class Sampler:
     while it is being asked may be in one answer and not in another; its counts are then in the next one.
 
     Args:
-        url: The operator's own metrics store; empty for none.
-        allowed: Further ones that objects may name, without a slash at the end.
-        connect: Makes the client of a server, from its URL.
+        stores: The metrics stores that may be asked.
     """
 
-    def __init__(
-        self,
-        url: str,
-        allowed: Iterable[str] = (),
-        *,
-        connect: Callable[[str], Prometheus] = Prometheus,
-    ) -> None:
-        self._url = url.rstrip("/")
-        self._allowed = {self._url, *(item.rstrip("/") for item in allowed)} - {""}
-        self._connect = connect
-        self._servers: dict[str, Prometheus] = {}
-        self._latest: dict[tuple[str, Questions], tuple[datetime, asyncio.Task[Found]]] = {}
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._latest: dict[tuple[Prometheus, Questions], tuple[datetime, asyncio.Task[Found]]] = {}
 
-    def complaint(self, url: str | None) -> str | None:
+    def complaint(self, named: Endpoint | None) -> str | None:
         """Why an object's metrics store may not be asked, in a sentence with the mend; None if it may."""
-        if url is None:
-            return None if self._url else "no metrics store is known; set the chart value prometheus.url"
-        if url.rstrip("/") in self._allowed:
-            return None
-        return (
-            f"spec.monitoring.prometheus.url: {url} is not on the operator's allow-list; "
-            "add it to the chart value prometheus.allowedURLs"
-        )
+        return self._stores.complaint(named)
 
     async def ask(self, who: Ticket, queries: Iterable[Query], at: datetime) -> dict[Query, Answer]:
         """The answers about a tick, each object's own part of them. Never raises."""
         wanted = tuple(queries)
-        complaint = self.complaint(who.url)
+        complaint = self.complaint(who.store)
         if complaint is not None:
             return dict.fromkeys(wanted, QueryFailed(complaint))
-        url = (who.url or self._url).rstrip("/")
-        tasks = [self._asked(url, questions, at) for questions in _grouped(wanted)]
+        server = self._stores.client(who.namespace, who.store)
+        tasks = [self._asked(server, questions, at) for questions in _grouped(wanted)]
         # Shielded: what one object no longer waits for is still another's answer.
         found = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
         known = {query: answer for answers in found for query, answer in answers.items()}
@@ -75,10 +59,10 @@ class Sampler:
         Replays the hour before the trial (or before now, if none runs) and the trial, at the same ticks and
         through the same steps as live looks.
         """
-        complaint = self.complaint(who.url)
+        complaint = self.complaint(who.store)
         if complaint is not None:
             return QueryFailed(complaint)
-        server = self._server((who.url or self._url).rstrip("/"))
+        server = self._stores.client(who.namespace, who.store)
         begun = roles.started_at if roles.candidate else now.timestamp()
         start = datetime.fromtimestamp(begun - BEFORE, UTC)
         evidence = Evidence()
@@ -98,16 +82,15 @@ class Sampler:
         """Stop asking; questions under way are given up."""
         for _, task in self._latest.values():
             task.cancel()
-        for server in self._servers.values():
-            server.close()
+        self._stores.close()
 
-    def _asked(self, url: str, questions: Questions, at: datetime) -> asyncio.Task[Found]:
-        latest = self._latest.get((url, questions))
+    def _asked(self, server: Prometheus, questions: Questions, at: datetime) -> asyncio.Task[Found]:
+        latest = self._latest.get((server, questions))
         if latest is not None and latest[0] == at:
             return latest[1]
-        task = asyncio.create_task(self._answer(url, questions, at))
+        task = asyncio.create_task(self._answer(server, questions, at))
         if latest is None or latest[0] < at:
-            self._latest[url, questions] = (at, task)
+            self._latest[server, questions] = (at, task)
             self._forget(at)
         return task
 
@@ -117,8 +100,8 @@ class Sampler:
         for key in old:
             del self._latest[key]
 
-    async def _answer(self, url: str, questions: Questions, at: datetime) -> Found:
-        result = await self._server(url).query(judgement.together(questions), at)
+    async def _answer(self, server: Prometheus, questions: Questions, at: datetime) -> Found:
+        result = await server.query(judgement.together(questions), at, own=not questions[0].family)
         if isinstance(result, QueryFailed):
             return dict.fromkeys(questions, result)
         try:
@@ -126,11 +109,6 @@ class Sampler:
         except (KeyError, TypeError):
             return dict.fromkeys(questions, NO_VECTOR)
         return {query: history.read(query, part) for query, part in parts.items()}
-
-    def _server(self, url: str) -> Prometheus:
-        if url not in self._servers:
-            self._servers[url] = self._connect(url)
-        return self._servers[url]
 
 
 _KEPT = timedelta(minutes=1)

@@ -39,6 +39,7 @@ MEANINGS: Mapping[str, str] = {
     texts.PATH_PATTERN: "must be an absolute HTTP path, e.g. /metrics",
     texts.VERSION_PATTERN: "must hold letters, digits, '-', '_' and '.' only, no sign at either end",
     texts.NAME_PATTERN: "must hold small letters, digits and '-' only, starting with a letter, e.g. p95",
+    texts.PAIR_PATTERN: "must hold letters, digits and ._*'()!:|- only",
     texts.IMAGE_PATTERN: "must be an image reference, without spaces",
     texts.DNS_LABEL_PATTERN: "must hold small letters, digits and '-' only, no '-' at either end",
     texts.HOSTNAME_PATTERN: "must be a name of small letters, digits, '-' and '.', e.g. preview.example.org",

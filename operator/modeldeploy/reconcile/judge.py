@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from modeldeploy.adapters.clock import Clock, Timer
+from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import BEFORE, Ticket, next_tick, tick
 from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.stores import FIELD
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.core import judgement
@@ -23,7 +25,7 @@ from modeldeploy.render.meta import Owner
 
 logger = logging.getLogger(__name__)
 
-PROMETHEUS_URL = "spec.monitoring.prometheus.url"
+PROMETHEUS_URL = f"{FIELD}.url"
 
 
 class Assessed(NamedTuple):
@@ -83,7 +85,7 @@ class Judge:
         found = [*judgement.problems(spec)]
         # One complaint about a URL is enough, and where it holds credentials that one doesn't repeat it.
         if not any(one.startswith(PROMETHEUS_URL) for one in found):
-            found.append(self._sampler.complaint(_url(spec)) or "")
+            found.append(self._sampler.complaint(_store(spec)) or "")
         return "; ".join(filter(None, found)) or None
 
     def look(
@@ -155,7 +157,7 @@ class Judge:
 
     async def _advanced(self, watch: _Watch, at: datetime) -> Evidence:
         spec, roles, of = watch.spec, watch.roles, watch.of
-        who = Ticket(of.namespace, of.name, _url(spec))
+        who = Ticket(of.namespace, of.name, _store(spec))
         needed = roles.started_at - BEFORE if roles.candidate else at.timestamp()
         if needed < watch.since:
             rebuilt = await self._sampler.rebuild(who, spec, roles, at)
@@ -169,8 +171,8 @@ class Judge:
         )
 
 
-def _url(spec: ModelDeploymentSpec) -> str | None:
-    return spec.monitoring.prometheus.url if spec.monitoring.prometheus else None
+def _store(spec: ModelDeploymentSpec) -> Endpoint | None:
+    return Endpoint.of(spec.monitoring.prometheus)
 
 
 def _asks(spec: ModelDeploymentSpec) -> bool:

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -81,23 +80,25 @@ class Page:
 
 
 class PrometheusServer:
-    """One process with its own folder and port."""
+    """One process with its own folder and port; with `web`, a web configuration, at https."""
 
-    def __init__(self, folder: Path, target: str, interval: int = 1) -> None:
+    def __init__(self, folder: Path, target: str, interval: int = 1, web: Path | None = None) -> None:
         binary = program()
         if binary is None:
             raise FileNotFoundError("prometheus")
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if web else 'http'}://127.0.0.1:{port}"
         config = folder / "prometheus.yml"
         config.write_text(_CONFIG.format(interval=interval, target=target))
-        self._log = (folder / "log").open("w")
+        self._written = folder / "log"
+        self._log = self._written.open("w")
         self._process = subprocess.Popen(
             [
                 binary,
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
+                *([f"--web.config.file={web}"] if web else []),
             ],
             stdout=self._log,
             stderr=self._log,
@@ -106,13 +107,13 @@ class PrometheusServer:
     def __enter__(self) -> Self:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1):
-                    return self
-            except OSError:
-                time.sleep(0.1)
+            if "Server is ready to receive web requests" in self._written.read_text():
+                return self
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
         self.__exit__()
-        raise TimeoutError("prometheus isn't ready after 60 s")
+        raise TimeoutError(f"prometheus isn't ready: {self._written.read_text()[-2000:]}")
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -1,12 +1,14 @@
 """The client against a real Prometheus, and against servers that misbehave."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -116,7 +118,7 @@ class Answering:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answering.asked += 1
-                self.send_response(status)
+                self.send_response_only(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -139,9 +141,24 @@ class Answering:
     [
         (503, b"overloaded", "HTTP 503"),
         (422, b'{"status":"error","error":"found duplicate series"}', "HTTP 422: found duplicate series"),
-        (200, b"<html>", "its answer can't be read (JSONDecodeError)"),
-        (200, b"[]", "its answer can't be read (TypeError)"),
+        (200, b'{"status":"success","data":{"result":[{"met', "its answer is cut short or no JSON"),
+        (200, b"[]", "its answer is not one of Prometheus' API"),
         (200, b'{"data":{}}', "its answer can't be read (KeyError)"),
+        (
+            200,
+            b'{"status":"error","error":"too many\\n samples"}',
+            "it failed: too many samples",
+        ),
+        (
+            200,
+            b'{"status":"success","isPartial":true,"data":{"result":[]}}',
+            "it answered in part (isPartial): some of its storage is away",
+        ),
+        (
+            200,
+            b'{"status":"success","data":{"result":[]},"warnings":["store a: away","store b: away"]}',
+            "it answered with a warning, so perhaps in part: store a: away; store b: away",
+        ),
     ],
 )
 async def test_an_answer_that_is_none_is_a_failed_query_at_once(
@@ -154,6 +171,54 @@ async def test_an_answer_that_is_none_is_a_failed_query_at_once(
         assert server.asked == 1
     assert isinstance(failed, QueryFailed)
     assert failed.reason == f"Prometheus at {server.url}: {reason}"
+
+
+async def test_a_page_for_people_is_no_answer() -> None:
+    page = Answering(200, b"<html>Sign in", {"Content-Type": "text/html; charset=utf-8"})
+    with closing(page) as server, closing(Prometheus(server.url)) as client:
+        failed = await client.query("up", now())
+    assert isinstance(failed, QueryFailed)
+    assert failed.reason.endswith("its answer is no JSON but text/html; see that the URL is an API's")
+
+
+async def test_a_body_that_ends_early_is_no_answer() -> None:
+    cut = Answering(200, b'{"status":"success","data":{"result":[]}}', {"Content-Length": "100"})
+    with closing(cut) as server, closing(Prometheus(server.url)) as client:
+        failed = await client.query("up", now())
+    assert isinstance(failed, QueryFailed)
+    assert failed.reason.endswith(": its answer is cut short")
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(5, "5m ahead of"), (-5, "5m behind")])
+async def test_a_clock_that_is_off_is_told_of(minutes: int, said: str) -> None:
+    date = format_datetime(now() + timedelta(minutes=minutes, seconds=0.5), usegmt=True)
+    wrong = Answering(200, b'{"status":"success","data":{"result":[]}}', {"Date": date})
+    with closing(wrong) as server, closing(Prometheus(server.url)) as client:
+        failed = await client.query("up", now())
+    assert isinstance(failed, QueryFailed)
+    assert failed.reason == (
+        f"Prometheus at {server.url}: its clock is {said} the operator's, so its answers are about another "
+        "time; set both clocks"
+    )
+
+
+async def test_a_clock_that_is_a_little_off_does_no_harm() -> None:
+    date = format_datetime(now() - timedelta(seconds=20), usegmt=True)
+    late = Answering(200, b'{"status":"success","data":{"result":[]}}', {"Date": date})
+    with closing(late) as server, closing(Prometheus(server.url)) as client:
+        assert await client.query("up", now()) == []
+
+
+async def test_one_objects_slow_queries_leave_the_threads_of_what_all_wait_for() -> None:
+    with closing(Silent(drips=False)) as silent, closing(Prometheus(silent.url, timeout=1.0)) as hanging:
+        own = [asyncio.create_task(hanging.query("slow", now(), own=True)) for _ in range(12)]
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await hanging.query("up", now())
+        assert time.monotonic() - begun < 2.5  # its own time-out; the others need three times that
+        assert sum(task.done() for task in own) <= 8
+        for task in own:
+            task.cancel()
 
 
 async def test_a_redirect_is_not_followed() -> None:
@@ -190,7 +255,8 @@ class Silent:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
             while not self._done.wait(0.1):
                 if self._drips:
-                    connection.sendall(b" ")
+                    with contextlib.suppress(OSError):  # who asked has gone
+                        connection.sendall(b" ")
 
     def close(self) -> None:
         self._done.set()

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from cluster.network import free_port
+from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import Ticket, next_tick, tick
 from modeldeploy.adapters.prometheus import Prometheus, Result
 from modeldeploy.adapters.sampler import Sampler
+from modeldeploy.adapters.stores import Stores
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
@@ -75,9 +77,9 @@ class Counting(Prometheus):
 
     asked = 0
 
-    async def query(self, expression: str, at: datetime) -> Result | QueryFailed:
+    async def query(self, expression: str, at: datetime, *, own: bool = False) -> Result | QueryFailed:
         Counting.asked += 1
-        return await super().query(expression, at)
+        return await super().query(expression, at, own=own)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def server(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 @pytest.fixture
 def sampler(server: PrometheusServer) -> Iterator[Sampler]:
     Counting.asked = 0
-    with closing(Sampler(server.url, connect=Counting)) as made:
+    with closing(Sampler(Stores(server.url, connect=Counting))) as made:
         yield made
 
 
@@ -176,11 +178,11 @@ async def test_who_gives_up_takes_no_answer_from_others(page: Page, sampler: Sam
 async def test_only_allowed_servers_are_asked(server: PrometheusServer) -> None:
     elsewhere = f"http://127.0.0.1:{free_port()}"
     queries = judgement.queries(make_spec(), "shop", "nothing", Roles("aaaa"))
-    with closing(Sampler(elsewhere, [server.url + "/"])) as sampler:
+    with closing(Sampler(Stores(elsewhere, [server.url + "/"]))) as sampler:
         own = await sampler.ask(Ticket("shop", "nothing"), queries, datetime.now(UTC))
-        named = await sampler.ask(Ticket("shop", "nothing", server.url), queries, datetime.now(UTC))
+        named = await sampler.ask(Ticket("shop", "nothing", Endpoint(server.url)), queries, datetime.now(UTC))
         foreign = await sampler.ask(
-            Ticket("shop", "nothing", "http://169.254.169.254"), queries, datetime.now(UTC)
+            Ticket("shop", "nothing", Endpoint("http://169.254.169.254")), queries, datetime.now(UTC)
         )
     assert [type(next(iter(answers.values()))) for answers in (own, named, foreign)] == [
         QueryFailed,
@@ -242,7 +244,7 @@ async def test_a_replay_after_a_restart_comes_to_the_same_verdicts(page: Page, s
 
 
 async def test_a_replay_without_a_server_says_so() -> None:
-    with closing(Sampler(f"http://127.0.0.1:{free_port()}")) as sampler:
+    with closing(Sampler(Stores(f"http://127.0.0.1:{free_port()}"))) as sampler:
         failed = await sampler.rebuild(
             Ticket("shop", "digits"), make_spec(NULLS), Roles("aaaa"), datetime.now(UTC)
         )

@@ -288,7 +288,7 @@ async def test_a_certificate_is_taken_up_and_renewed_without_a_restart(
     async with plane(tmp_path, tls_secrets={"web": tls}) as routed:
         other = Plane(routed.server, routed.router, name="plain")
         encrypted = [
-            routed.made(1, backend("r1", 100, pod), tls_secret="web"),  # noqa: S106 - a name
+            routed.made(1, backend("r1", 100, pod), tls_secret="web"),
             other.made(1, backend("r1", 100, pod)),
         ]
         routed.server.publish(NAMESPACE, encrypted)

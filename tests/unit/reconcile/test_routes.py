@@ -96,7 +96,7 @@ def test_an_incumbent_is_led_to_by_the_name_of_its_service() -> None:
 def test_a_certificate_outlives_a_spec_that_is_not_understood() -> None:
     cache = cache_of({"tls": {"secretName": "web"}, "provider": "Nonsense"})
 
-    assert routed_models(cache, "ns")[0].tls_secret == "web"  # noqa: S105 - a name
+    assert routed_models(cache, "ns")[0].tls_secret == "web"
 
 
 def revision(name: str, server: dict[str, Any]) -> Revision:

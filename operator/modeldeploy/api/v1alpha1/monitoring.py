@@ -8,7 +8,14 @@ from pydantic import Field, StringConstraints
 from modeldeploy.api.quantity import Bound, Duration
 from modeldeploy.api.v1alpha1 import rules
 from modeldeploy.api.v1alpha1.base import Part, Rule
-from modeldeploy.api.v1alpha1.text import NAME_PATTERN, RATIO_PATTERN, URL_PATTERN, Interval
+from modeldeploy.api.v1alpha1.text import (
+    NAME_PATTERN,
+    RATIO_PATTERN,
+    URL_PATTERN,
+    Interval,
+    LongName,
+    PairValue,
+)
 
 
 class Category(StrEnum):
@@ -109,8 +116,30 @@ class Metric(Part):
 class Prometheus(Part):
     """The metrics store of this object."""
 
+    rules: ClassVar[tuple[Rule, ...]] = rules.PROMETHEUS
+
     url: Annotated[str, StringConstraints(pattern=URL_PATTERN, max_length=512)] = Field(
         description="Base URL. Must be on the operator's allow-list (chart value `prometheus.allowedURLs`).",
+    )
+    secret_name: LongName | None = Field(
+        default=None,
+        description="A Secret of this namespace with what the store is shown: `token` (bearer), or "
+        "`username` and `password`; `tls.crt` and `tls.key` where it wants a client's certificate; `ca.crt` "
+        "where its own comes from an authority of yours. Its name must be in the chart value "
+        "`prometheus.secretNames`. Changes are picked up.",
+    )
+    query_parameters: dict[str, PairValue] = Field(
+        default_factory=dict,
+        max_length=8,
+        description="Added to every question, for stores that know more than Prometheus: `dedup`, "
+        "`partial_response`, `max_source_resolution` (Thanos), `nocache`, `deny_partial_response`, "
+        "`latency_offset`, `max_lookback` (VictoriaMetrics), `lookback_delta` (Prometheus, Thanos).",
+    )
+    headers: dict[str, PairValue] = Field(
+        default_factory=dict,
+        max_length=2,
+        description="Added to every request: `X-Scope-OrgID` (the tenant of Mimir, Cortex), `THANOS-TENANT`. "
+        "No credentials: everybody could read them here.",
     )
 
 

@@ -5,6 +5,21 @@ Each message shows the wrong value and says how to mend it; `fieldPath` has the 
 
 from modeldeploy.api.v1alpha1.base import Rule
 
+QUERY_PARAMETERS = (
+    "dedup",
+    "deny_partial_response",
+    "latency_offset",
+    "lookback_delta",
+    "max_lookback",
+    "max_source_resolution",
+    "nocache",
+    "partial_response",
+)
+"""What a metrics store may be asked besides the question: how, but not what, when or as whom."""
+
+HEADERS = ("THANOS-TENANT", "X-Scope-OrgID")
+"""Headers that may be sent to a metrics store: whose series are meant."""
+
 
 def _not_zero(field: str) -> Rule:
     """A rule for a duration that must not be 0: some digit of it isn't."""
@@ -288,6 +303,21 @@ METRIC: tuple[Rule, ...] = (
     },
 )
 """`spec.monitoring.metrics[]`."""
+
+PROMETHEUS: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.queryParameters) || self.queryParameters.all(name, "
+        f"name in {[*QUERY_PARAMETERS]})",
+        "message": f"choose among {', '.join(QUERY_PARAMETERS)}",
+        "fieldPath": ".queryParameters",
+    },
+    {
+        "rule": f"!has(self.headers) || self.headers.all(name, name in {[*HEADERS]})",
+        "message": f"choose among {', '.join(HEADERS)}; credentials belong into the Secret of secretName",
+        "fieldPath": ".headers",
+    },
+)
+"""`spec.monitoring.prometheus`."""
 
 MONITORING: tuple[Rule, ...] = (
     {

@@ -13,6 +13,7 @@ IMAGE_PATTERN = r"^[^\s]+$"
 INTERVAL_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h)|[0-9]{1,8}ms)+$"
 KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+PAIR_PATTERN = r"^[A-Za-z0-9_.*'()!:|-]+$"
 PATH_PATTERN = r"^/[^\s]*$"
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]*)?([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
 RATIO_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
@@ -32,4 +33,5 @@ PortName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, 
 Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME_PATTERN, min_length=1, max_length=253)]
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_PATTERN, min_length=1, max_length=64)]
 RevisionName = Annotated[str, StringConstraints(pattern=REVISION_PATTERN, min_length=1, max_length=63)]
+PairValue = Annotated[str, StringConstraints(pattern=PAIR_PATTERN, min_length=1, max_length=128)]
 HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]

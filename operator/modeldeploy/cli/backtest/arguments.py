@@ -22,6 +22,13 @@ def add_arguments(commands: Any) -> None:
         metavar="URL",
         help="the metrics store (default: the manifest's spec.monitoring.prometheus.url)",
     )
+    one.add_argument(
+        "--credentials",
+        type=Path,
+        metavar="FOLDER",
+        help="what the metrics store is shown: files named token, or username and password, tls.crt and "
+        "tls.key, ca.crt",
+    )
     source.add_argument(
         "--data",
         type=Path,

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import Ticket
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
@@ -47,8 +48,8 @@ def read_manifest(path: Path, namespace: str | None) -> Manifest:
     if wrong:
         raise WrongInput(f"{path}: {'; '.join(wrong)}")
     where = namespace or metadata.get("namespace") or "default"
-    store = request.spec.monitoring.prometheus
-    return Manifest(Ticket(str(where), str(metadata["name"]), store.url if store else None), request.spec)
+    store = Endpoint.of(request.spec.monitoring.prometheus)
+    return Manifest(Ticket(str(where), str(metadata["name"]), store), request.spec)
 
 
 def _only(path: Path) -> Mapping[str, Any]:

@@ -54,7 +54,8 @@ def _opened(
     interval = manifest.spec.monitoring.interval
     source: Source
     if options.data is None:
-        url = options.prometheus or manifest.who.url
+        named = manifest.who.store
+        url = options.prometheus or (named.url if named else None)
         if url is None:
             raise WrongInput(
                 "there is no past to read; name a metrics store (--prometheus) or a file (--data)"
@@ -63,7 +64,7 @@ def _opened(
             raise WrongInput("--from is missing; say where the past begins, e.g. --from 6h")
         end = end or now
         check_span(begin, end, interval)
-        source = Store(url, manifest.who)
+        source = Store(url, manifest.who, options.credentials)
     else:
         try:
             recording = Recording(options.data, manifest.who)

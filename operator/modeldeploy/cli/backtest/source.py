@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from modeldeploy.adapters import history
+from modeldeploy.adapters.credentials import Folder, Keeper
 from modeldeploy.adapters.history import Moment, Ticket
 from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.adapters.recording import Recording
@@ -44,10 +46,11 @@ class Store:
 
     Args:
         url: Its base URL.
-        who: Whom it is asked about.
+        who: Whom it is asked about; with the parameters and headers of the metrics store that it names.
+        credentials: The folder with what it is shown; None for nothing.
     """
 
-    def __init__(self, url: str, who: Ticket) -> None:
+    def __init__(self, url: str, who: Ticket, credentials: Path | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise WrongInput(f"--prometheus: {url!r} is no URL; write e.g. http://prometheus.monitoring:9090")
         self.name = url
@@ -55,7 +58,14 @@ class Store:
         self.absence = (
             "see that -n and the span are right and that the scrape puts on the label modeldeploy_name"
         )
-        self._server = Prometheus(url, timeout=PATIENCE)
+        self._server = Prometheus(
+            url,
+            timeout=PATIENCE,
+            keeper=Keeper(Folder(credentials, str(credentials)) if credentials else None),
+            mend="give it in files, with --credentials",
+            parameters=dict(who.store.parameters) if who.store else None,
+            headers=dict(who.store.headers) if who.store else None,
+        )
         self._who = who
 
     async def moments(

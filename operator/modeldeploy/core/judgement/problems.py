@@ -1,10 +1,12 @@
 """What the API server could not check about the metrics."""
 
 import math
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from modeldeploy.api.quantity import fraction, seconds
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
 from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
@@ -43,7 +45,19 @@ def _monitoring(spec: ModelDeploymentSpec) -> list[str]:
         fault = _url(monitoring.prometheus.url)
         if fault:
             found.append(f"spec.monitoring.prometheus.url: {fault}")
+        found += _names("queryParameters", monitoring.prometheus.query_parameters, QUERY_PARAMETERS)
+        found += _names("headers", monitoring.prometheus.headers, HEADERS)
     return found
+
+
+def _names(field: str, given: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Whether only known parameters or headers are given; a value isn't repeated, it may be a credential."""
+    return [
+        f"spec.monitoring.prometheus.{field}: {name} is not among those that may be set; "
+        f"choose among {', '.join(known)}"
+        for name in given
+        if name not in known
+    ]
 
 
 def _url(url: str) -> str | None:
@@ -55,7 +69,7 @@ def _url(url: str) -> str | None:
     if not host or port == 0:
         return f"{url!r} names no host and port; write e.g. http://prometheus.monitoring:9090"
     if parts.username or parts.password:
-        return "holds credentials, which everybody could read here; leave them out"
+        return "holds credentials, which all could read here; use secretName"
     if parts.query or parts.fragment:
         return f"{url!r} must end with its path; leave out everything from '?' or '#'"
     return None

@@ -82,7 +82,7 @@ def test_false_rollback(share: str) -> None:
         ("http://:9090", "names no host and port"),
         (
             "http://user:secret@prom:9090",
-            "holds credentials, which everybody could read here; leave them out",
+            "holds credentials, which all could read here; use secretName",
         ),
         ("http://prom:9090/?a=b", "must end with its path"),
     ],
@@ -93,6 +93,22 @@ def test_url(url: str, problem: str) -> None:
     [found] = problems(spec.model_validate({**spec.model_dump(), "monitoring": monitoring}))
     assert found.startswith("spec.monitoring.prometheus.url: ")
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "problem"),
+    [
+        ("query_parameters", {"query": "up"}, "queryParameters: query is not among those that may be set"),
+        ("headers", {"Authorization": "t0ken"}, "headers: Authorization is not among those that may be set"),
+    ],
+)
+def test_only_known_parameters_and_headers(field: str, given: dict[str, str], problem: str) -> None:
+    spec = make_spec(OK)
+    store = {"url": "http://prom:9090", field: given}
+    monitoring = spec.monitoring.model_dump() | {"prometheus": store}
+    [found] = problems(spec.model_validate({**spec.model_dump(), "monitoring": monitoring}))
+    assert found.startswith(f"spec.monitoring.prometheus.{problem}; choose among ")
+    assert "t0ken" not in found
 
 
 _BOUNDS = st.one_of(

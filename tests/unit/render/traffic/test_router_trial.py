@@ -119,7 +119,7 @@ def test_a_service_by_its_name_needs_no_endpoints() -> None:
 
 
 def test_a_certificate_changes_the_listener_and_plain_requests_are_sent_to_https() -> None:
-    made = model(tls_secret="web")  # noqa: S106 - a name
+    made = model(tls_secret="web")
     found = resources([made])
     chains = found[LISTENER]["voice/recogniser"]["filter_chains"]
     told, asked = found[ROUTES]["voice/recogniser"]["virtual_hosts"]
