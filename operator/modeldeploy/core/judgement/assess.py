@@ -8,8 +8,8 @@ from modeldeploy.api.v1alpha1.monitoring import Category, Metric, NoDataPolicy
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.assessment import Assessment, Blame
-from modeldeploy.core.judgement.eprocess import BETTER
-from modeldeploy.core.judgement.likelihood import samples_needed
+from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
+from modeldeploy.core.judgement.likelihood import gains_of_rate, samples_needed
 from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import Family
@@ -22,7 +22,7 @@ FALSE_PASS = 0.05
 
 A pass is evidence of its own, an e-process against twice the bound, rather than the absence of a breach
 after as many requests as a given power takes. It keeps its promise however often one looks, and a candidate
-far from its bound passes sooner: with `max: 1%`, seven tests and no errors after 179 requests; 80% power
+far from its bound passes sooner: with `max: 1%`, seven tests and no errors after 183 requests; 80% power
 takes 3,200."""
 
 SUSPECT = 10.0
@@ -235,7 +235,8 @@ def _unproven(case: _Case) -> Assessment | None:
     for limit in case.planned.limits:
         trial = case.judged.trials.get(limit.name, Trial())
         if trial.kept.value < 1.0 / FALSE_PASS:
-            return _too_few(case, _needed(case.subject, limit, dispersion(case.judged, case.roles) or 1.0))
+            phi = dispersion(case.judged, case.roles) or 1.0
+            return _too_few(case, _needed(case.planned, case.subject, limit, phi))
     if case.planned.ratio is None:
         return None
     if not case.has_stable_traffic:
@@ -255,10 +256,11 @@ def _silent(case: _Case) -> str:
     return f"{case.metric.name}: no {noun(case.planned)} for {spell_duration(case.window)}"
 
 
-def _needed(track: Track, limit: Limit, phi: float) -> int | None:
+def _needed(planned: Plan, track: Track, limit: Limit, phi: float) -> int | None:
     """Requests at which a pass is expected, at the rate seen so far."""
     rate = limit.events(track.events, track.requests) / track.requests if track.requests else 0.0
-    needed = samples_needed(rate, detectable(limit.rate), BETTER, FALSE_PASS)
+    excluded = detectable(limit.rate, planned.detect)
+    needed = samples_needed(gains_of_rate(rate, excluded, BETTER), LIKELY, FALSE_PASS)
     return None if needed is None else round(needed * phi)
 
 

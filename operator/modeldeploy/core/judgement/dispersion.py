@@ -13,7 +13,10 @@ was busy starting pods), and to wait for many times the evidence for an hour wou
 false alarm."""
 
 ENOUGH_LOOKS = 8.0
+"""Looks below which it is unknown."""
+
 ENOUGH_EVENTS = 10.0
+"""Events below which it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,23 @@ class Dispersion:
     @property
     def known(self) -> float | None:
         """The dispersion, 1 to `LARGEST`; None with too few looks or events to tell."""
+        found = self._estimate
+        return None if found is None else min(LARGEST, max(1.0, found))
+
+    @property
+    def shown(self) -> float | None:
+        """The same less one standard error of an estimate from so many looks, √(2/looks) of it.
+
+        What few looks scatter would otherwise pass for clumps, and so would a rate that has just changed.
+        """
+        found = self._estimate
+        if found is None:
+            return None
+        return min(LARGEST, max(1.0, found * (1.0 - math.sqrt(2.0 / self.looks))))
+
+    @property
+    def _estimate(self) -> float | None:
         if self.looks < ENOUGH_LOOKS or self.events < ENOUGH_EVENTS:
             return None
         mean = self.events / self.requests
-        return min(LARGEST, max(1.0, (self.squares / mean - self.events) / (self.looks - 1.0)))
+        return (self.squares / mean - self.events) / (self.looks - 1.0)

@@ -12,80 +12,111 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-WORSE = (1.05, 1.2, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0)
+WORSE = (1.1, 1.3, 1.6, 2.1, 3.1, 8.0)
 """Effects that a breach is sought at: odds (or ratios) this many times the bound's."""
 
-BETTER = (0.5, 0.25, 0.1, 0.01)
-"""Effects that a pass is sought at, relative to twice the bound: the bound, half of it, and nearly none."""
+FROM_START = (0.04, 0.05, 0.14, 0.42, 0.2, 0.15)
+"""How likely each is held to be of a fault that is there from the beginning. Most on twice the bound: what is
+far beyond shows within a few looks whatever its share, what is hardly beyond takes an hour anyway."""
 
-RESTARTS = 360.0
-"""Looks over which the restart mixture spreads half of its mass, evenly to within a factor of 4."""
+LATER = (0.01, 0.01, 0.05, 0.28, 0.53, 0.12)
+"""The same of a fault that begins later: after that a small one would have too little time left."""
+
+EARLY = 0.55
+"""The mass on a fault's being there from the beginning; the rest is on its beginning at some later look."""
+
+HOUR = 3600.0
+"""Seconds over which most later faults are expected to begin."""
+
+WITHIN = 0.9
+"""The share of later faults that begin within the first `HOUR`, evenly; of the others half within another, a
+third of those left within one more, and so on."""
+
+BETTER = (0.9, 0.7, 0.5, 0.25, 0.1, 0.01)
+"""Effects that a pass is sought at, relative to what it must exclude: 0.5 of twice the bound is the bound."""
+
+LIKELY = (0.03, 0.07, 0.22, 0.22, 0.21, 0.25)
+"""How likely each of those is held to be."""
 
 _CEILING = 1e12
 _LARGEST_STEP = 60.0
+
+
+def _factors(log_ratios: Sequence[float], dispersion: float) -> list[float]:
+    return [math.exp(min(ratio / dispersion, _LARGEST_STEP)) for ratio in log_ratios]
+
+
+def waiting(elapsed: float) -> float:
+    """The mass, of 1, on a later fault's beginning after so many seconds of a trial."""
+    return 1.0 - WITHIN * elapsed / HOUR if elapsed <= HOUR else (1.0 - WITHIN) * HOUR / elapsed
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
     """Evidence against a bound, by effect: since the beginning, and since any later look.
 
-    Half of the mass has been on the bound's being broken from the beginning, half on its being broken from
-    look s on, with weight c/((s-1+c)(s+c)) and c = `RESTARTS`; without the second half an error that begins
-    late must first make up for all the good time before it. Both halves, and so their mean, are e-processes.
+    A part of the mass has been on the bound's being broken from the beginning, the rest on its being broken
+    from a later look on, with a weight that is the mass `waiting` loses meanwhile. Without the second part an
+    error that begins late must first make up for all the good time before it. Both parts, and so their mean,
+    are e-processes: a likelihood ratio that starts at a look of its own is one, and 1 before that. (Restarts
+    with a prior: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change
+    detection", New England Journal of Statistics in Data Science 2024.)
 
     Attributes:
-        start: Product of likelihood ratios since the beginning, by effect.
+        start: Products of likelihood ratios since the beginning, by effect, each with its weight.
         late: The restarted products so far, by effect, each with its weight.
-        looks: Looks that told something.
+        elapsed: Seconds of looks that told something.
     """
 
-    start: tuple[float, ...] = (1.0,) * len(WORSE)
+    start: tuple[float, ...] = FROM_START
     late: tuple[float, ...] = (0.0,) * len(WORSE)
-    looks: int = 0
+    elapsed: float = 0.0
 
-    def after(self, log_ratios: Sequence[float], dispersion: float) -> Self:
-        """The evidence after a look's log likelihood ratios, by effect, each divided by the dispersion."""
-        begun = RESTARTS / ((self.looks + RESTARTS) * (self.looks + 1 + RESTARTS))
-        factors = [math.exp(min(ratio / dispersion, _LARGEST_STEP)) for ratio in log_ratios]
+    def after(self, log_ratios: Sequence[float], dispersion: float, seconds: float) -> Self:
+        """The evidence after a look.
+
+        Args:
+            log_ratios: Log likelihood ratios by effect, as in `WORSE`.
+            dispersion: What each is divided by.
+            seconds: Time between looks.
+        """
+        elapsed = self.elapsed + seconds
+        begun = waiting(self.elapsed) - waiting(elapsed)
+        factors = _factors(log_ratios, dispersion)
         return type(self)(
             tuple([min(value * factor, _CEILING) for value, factor in zip(self.start, factors, strict=True)]),
             tuple(
                 [
-                    min((value + begun) * factor, _CEILING)
-                    for value, factor in zip(self.late, factors, strict=True)
+                    min((value + begun * share) * factor, _CEILING)
+                    for value, share, factor in zip(self.late, LATER, factors, strict=True)
                 ]
             ),
-            self.looks + 1,
+            elapsed,
         )
 
     @property
     def value(self) -> float:
         """The e-value: 1 says nothing, 1/alpha proves a breach at level alpha."""
-        waiting = RESTARTS / (self.looks + RESTARTS)
-        return 0.5 * (sum(self.start) + sum(self.late)) / len(self.start) + 0.5 * waiting
+        return EARLY * sum(self.start) + (1.0 - EARLY) * (sum(self.late) + waiting(self.elapsed))
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     """Evidence since the beginning, by effect, without restarts: a pass must stand on all there was."""
 
-    start: tuple[float, ...] = (1.0,) * len(BETTER)
+    start: tuple[float, ...] = LIKELY
 
     def after(self, log_ratios: Sequence[float], dispersion: float) -> Self:
         """The evidence after a look's log likelihood ratios, by effect, each divided by the dispersion."""
+        factors = _factors(log_ratios, dispersion)
         return type(self)(
-            tuple(
-                [
-                    min(value * math.exp(min(ratio / dispersion, _LARGEST_STEP)), _CEILING)
-                    for value, ratio in zip(self.start, log_ratios, strict=True)
-                ]
-            )
+            tuple([min(value * factor, _CEILING) for value, factor in zip(self.start, factors, strict=True)])
         )
 
     @property
     def value(self) -> float:
         """The e-value."""
-        return sum(self.start) / len(self.start)
+        return sum(self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +124,8 @@ class Detector:
     """Watches without an end: a mixture of Shiryaev-Roberts e-detectors over the effects.
 
     Each grows as (M + 1)·L. Its expectation after t looks is at most t while the bound holds, so that a
-    threshold of c means c looks on average until a false alarm (Shin, Ramdas, Rinaldo, "E-detectors: a
-    nonparametric framework for sequential change detection", New England Journal of Statistics in Data
-    Science 2024). The statistic is held below `limit`, which changes no first alarm and lets it come down
+    threshold of c means c looks on average until a false alarm (Shin, Ramdas, Rinaldo 2024). Each is held
+    below what would by itself be twice the threshold, which changes no first alarm and lets it come down
     again once the bound is kept.
 
     Attributes:
@@ -108,12 +138,21 @@ class Detector:
 
     def after(self, log_ratios: Sequence[float], dispersion: float, threshold: float) -> Self:
         """The detector after a look's log likelihood ratios, by effect, each divided by the dispersion."""
-        limit = 2.0 * threshold * len(self.sums)
+        factors = _factors(log_ratios, dispersion)
         sums = tuple(
             [
-                min((value + 1.0) * math.exp(min(ratio / dispersion, _LARGEST_STEP)), limit)
-                for value, ratio in zip(self.sums, log_ratios, strict=True)
+                min((value + 1.0) * factor, 2.0 * threshold / share)
+                for value, factor, share in zip(self.sums, factors, FROM_START, strict=True)
             ]
         )
-        level = sum(sums) / len(sums)
+        level = _level(sums)
         return type(self)(sums, level >= (threshold / 10 if self.standing else threshold))
+
+    @property
+    def level(self) -> float:
+        """The statistic, mixed over the effects."""
+        return _level(self.sums)
+
+
+def _level(sums: Sequence[float]) -> float:
+    return sum(share * value for share, value in zip(FROM_START, sums, strict=True))

@@ -38,6 +38,17 @@ def of_rate(events: float, requests: float, rate: float, effects: tuple[float, .
     return [events * hit + others * miss for hit, miss in _coefficients(rate, effects)]
 
 
+def gains_of_rate(rate: float, bound: float, effects: tuple[float, ...]) -> list[float]:
+    """By effect, the log likelihood ratio of `of_rate` that one request is expected to give.
+
+    Args:
+        rate: The true (or observed) rate, 0 to 1.
+        bound: The rate that the evidence is against.
+        effects: As in `of_rate`.
+    """
+    return [rate * hit + (1.0 - rate) * miss for hit, miss in _coefficients(bound, effects)]
+
+
 def of_ratio(
     candidate: tuple[float, float], stable: tuple[float, float], ratio: float, effects: Sequence[float]
 ) -> list[float]:
@@ -62,27 +73,60 @@ def of_ratio(
     return found
 
 
-def samples_needed(rate: float, bound: float, effects: tuple[float, ...], level: float) -> int | None:
-    """Requests after which evidence against `bound` is expected to reach 1/`level`; None for never.
+def samples_needed(gains: Sequence[float], shares: Sequence[float], level: float) -> int | None:
+    """Requests after which evidence is expected to reach 1/`level`; None for never.
 
-    Found where the mean over the effects of exp(n·gain) crosses 1/`level`, gain being an effect's expected
-    log likelihood ratio per request; the e-value scatters around that.
+    Found where Σ share·exp(n·gain) crosses 1/`level`; the e-value scatters around that.
 
     Args:
-        rate: The true (or observed) rate, 0 to 1.
-        bound: The rate that the evidence is against.
-        effects: As in `of_rate`, with equal weights.
-        level: 0.05 for a pass that a candidate beyond `bound` gets in at most 5%.
+        gains: By effect, the log likelihood ratio that one request is expected to give.
+        shares: By effect, its weight.
+        level: 0.05 for a pass that a candidate beyond what it must exclude gets in at most 5%.
     """
-    gains = [rate * hit + (1.0 - rate) * miss for hit, miss in _coefficients(bound, effects)]
-    if max(gains) <= 0.0:
+    alone = [-math.log(level * share) / gain for gain, share in zip(gains, shares, strict=True) if gain > 0.0]
+    if not alone:
         return None
-    target = len(effects) / level
-    low, high = 0, math.ceil(math.log(target) / max(gains))  # at `high` the best effect is enough by itself
+    low, high = 0, math.ceil(min(alone))  # at `high` the best effect is enough by itself
     while high - low > 1:
         middle = (low + high) // 2
-        if sum(math.exp(middle * gain) for gain in gains) < target:
+        if (
+            sum(share * math.exp(middle * gain) for gain, share in zip(gains, shares, strict=True))
+            < 1 / level
+        ):
             low = middle
         else:
             high = middle
     return high
+
+
+def least_rate(
+    events: float, requests: float, weights: Sequence[float], effects: Sequence[float], threshold: float
+) -> float:
+    """The largest rate that the counts disprove: the lower end of a confidence sequence.
+
+    The rates p whose evidence Σ weight·θ^k/(1 + (θ - 1)·p)^n has not reached `threshold` are, at all times
+    together, a confidence set of level 1 - 1/`threshold` (duality of tests and confidence sequences: Howard
+    et al. 2021, section 2); the sum falls with p, so it is an interval that ends at 1.
+
+    Args:
+        events: k, those that were counted, each divided by the dispersion.
+        requests: n, likewise.
+        weights: By effect, the mass on it; at most 1 in all.
+        effects: θ, all above 1.
+        threshold: 1/alpha.
+    """
+    low, high = 0.0, 1.0
+    terms = [
+        (math.log(weight) + events * math.log(effect), effect - 1.0)
+        for weight, effect in zip(weights, effects, strict=True)
+    ]
+    target = math.log(threshold)
+    for _ in range(30):  # to within 1e-9
+        middle = (low + high) / 2
+        logs = [head - requests * math.log1p(slope * middle) for head, slope in terms]
+        top = max(logs)
+        if top + math.log(sum(math.exp(term - top) for term in logs)) >= target:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from modeldeploy.api.quantity import fraction, magnitude
-from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
 from modeldeploy.core.judgement.queries import PRESET_FAMILY
@@ -13,6 +13,8 @@ from modeldeploy.core.judgement.sources import AMONG, COUNT, GRPC, TOTAL, Family
 
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
 
+DETECTABLE = 2.0
+"""Times its bound that a candidate isn't at once it has passed, unless its metric says something else."""
 
 FAILED = ("5", f"{AMONG}5", *(f"{GRPC}{status}" for status in (2, 4, 12, 13, 14, 15)))
 """Answers that are the server's fault: HTTP's 5xx; gRPC's UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
@@ -75,8 +77,15 @@ class Plan:
 
     @property
     def tests(self) -> int:
-        """Chances of a false breach that must share alpha."""
+        """Chances of a false breach that must share alpha; inputs blame nobody."""
+        if self.metric.category is Category.INPUT:
+            return 0
         return len(self.limits) + (self.ratio is not None)
+
+    @property
+    def detect(self) -> float:
+        """What a pass must exclude, in times of the bound (a rate's odds, a comparison's ratio)."""
+        return DETECTABLE
 
     @cached_property
     def fingerprint(self) -> str:
@@ -140,7 +149,8 @@ def value(bound: int | str | None) -> float | None:
 def threshold(spec: ModelDeploymentSpec) -> float:
     """The e-value at which a bound counts as broken: 1 over the metric's share of `rollout.falseRollback`.
 
-    Shared evenly over all tests of all metrics (Bonferroni), so the promise holds however they hang together.
+    Shared evenly over all tests that can blame a candidate (Bonferroni), so the promise holds however they
+    hang together. Inputs come from callers, blame nobody and so cost nothing.
     """
     tests = sum(planned.tests for planned in plans(spec))
     return max(1, tests) / max(1e-6, fraction(spec.rollout.false_rollback))

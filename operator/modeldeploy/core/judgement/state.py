@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from modeldeploy.core.judgement.confidence import Stretch
 from modeldeploy.core.judgement.counters import Pod
 from modeldeploy.core.judgement.dispersion import Dispersion
 from modeldeploy.core.judgement.eprocess import Detector, Mixture, Product
@@ -79,12 +80,13 @@ class Trial:
 
     Attributes:
         broken: That the candidate is beyond the bound.
-        kept: That it is not at twice the bound.
+        kept: That it is not at what a pass must exclude, such as twice the bound.
         stable: That stable is beyond the bound as well, over the same looks (absolute bounds only).
         worse: That the candidate has more events than stable (absolute bounds only).
         lower: That the share above the bucket edge *below* a latency's bound is too large; None if an edge is
             at it.
         rare: That the candidate's events are too rare to compare (comparisons only).
+        stretch: What the candidate's rate surely is (absolute bounds only).
     """
 
     broken: Mixture = field(default_factory=Mixture)
@@ -93,6 +95,7 @@ class Trial:
     worse: Mixture | None = None
     lower: Mixture | None = None
     rare: Product | None = None
+    stretch: Stretch = field(default_factory=Stretch)
 
 
 @dataclass(frozen=True, slots=True)

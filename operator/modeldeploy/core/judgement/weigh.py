@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from modeldeploy.core.judgement.dispersion import Dispersion
 from modeldeploy.core.judgement.eprocess import BETTER, WORSE, Detector, Mixture, Product
 from modeldeploy.core.judgement.likelihood import of_rate, of_ratio
 from modeldeploy.core.judgement.plan import Kind, Limit, Plan
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Judged, Trial
-
-DETECTABLE = 2.0
-"""A pass shows that the candidate isn't at so many times the bound (a rate's odds, a comparison's ratio)."""
 
 RARE = 0.01
 """A candidate whose events are shown to be below this share passes a comparison: with hardly any event on
@@ -42,13 +40,16 @@ NOTHING = Look()
 
 
 def dispersion(judged: Judged, roles: Roles) -> float | None:
-    """The larger of what stable's and the candidate's own looks show; None if neither has shown enough."""
-    known = [
-        value
-        for revision in roles.revisions
-        if (track := judged.tracks.get(revision)) and (value := track.spread.known) is not None
-    ]
-    return max(known, default=None)
+    """The larger of what stable's and the candidate's own looks show; None if neither has shown enough.
+
+    A candidate has had few looks, so beside stable's its own count only as far as they surely show clumps.
+    """
+    stable, candidate = (
+        track.spread if revision is not None and (track := judged.tracks.get(revision)) else Dispersion()
+        for revision in (roles.stable, roles.candidate)
+    )
+    known = stable.known
+    return candidate.known if known is None else max(known, candidate.shown or 1.0)
 
 
 def weigh(planned: Plan, judged: Judged, looks: Mapping[str, Look], roles: Roles, interval: float) -> Judged:
@@ -66,14 +67,16 @@ def weigh(planned: Plan, judged: Judged, looks: Mapping[str, Look], roles: Roles
     trials, watches = dict(judged.trials), dict(judged.watches)
     for limit in planned.limits:
         if roles.candidate is not None:
-            trials[limit.name] = _try_limit(trials.get(limit.name, Trial()), limit, candidate, stable, phi)
+            trials[limit.name] = _try_limit(
+                trials.get(limit.name, Trial()), planned, limit, (candidate, stable), phi, interval
+            )
         if stable.requests:
             ratios = of_rate(limit.events(stable.events, stable.requests), stable.requests, limit.rate, WORSE)
             watch = watches.get(limit.name, Detector())
             watches[limit.name] = watch.after(ratios, phi, RUN_LENGTH / interval)
     if planned.ratio is not None and roles.candidate is not None:
         trial = Trial() if learned and phi > 1.0 else trials.get("compare", Trial())
-        trials["compare"] = _try_ratio(trial, planned, candidate, stable, phi)
+        trials["compare"] = _try_ratio(trial, planned, candidate, stable, phi, interval)
     return replace(
         judged,
         trials=trials,
@@ -87,44 +90,61 @@ def _has_events(planned: Plan, look: Look) -> bool:
     return any(limit.events(look.events, look.requests) > 0 for limit in planned.limits)
 
 
-def _try_limit(trial: Trial, limit: Limit, candidate: Look, stable: Look, phi: float) -> Trial:
+def _try_limit(
+    trial: Trial, planned: Plan, limit: Limit, looks: tuple[Look, Look], phi: float, interval: float
+) -> Trial:
+    candidate, stable = looks
     if not candidate.requests:
         return trial
     asked, events = candidate.requests, limit.events(candidate.events, candidate.requests)
-    broken, beside, worse, lower = trial.broken, trial.stable, trial.worse, trial.lower
-    broken = broken.after(of_rate(events, asked, limit.rate, WORSE), phi)
+    ratios = of_rate(events, asked, limit.rate, WORSE)
+    broken = trial.broken.after(ratios, phi, interval)
+    stretch = trial.stretch.after((events, asked), ratios, phi, interval)
+    beside, worse, lower = trial.stable, trial.worse, trial.lower
     # Stable is heard about the same looks only: before, a node busy with starting pods may have slowed it.
     if stable.requests:
         other = limit.events(stable.events, stable.requests)
-        beside = (beside or Mixture()).after(of_rate(other, stable.requests, limit.rate, WORSE), phi)
+        beside = (beside or Mixture()).after(
+            of_rate(other, stable.requests, limit.rate, WORSE), phi, interval
+        )
         ratios = of_ratio((events, asked), (other, stable.requests), 1.0, WORSE)
-        worse = (worse or Mixture()).after(ratios, phi)
+        worse = (worse or Mixture()).after(ratios, phi, interval)
     if candidate.lower is not None:
         events = limit.events(candidate.lower, asked)
-        lower = (lower or Mixture()).after(of_rate(events, asked, limit.rate, WORSE), phi)
-    kept = trial.kept.after(of_rate(events, asked, detectable(limit.rate), BETTER), phi)
-    return Trial(broken, kept, beside, worse, lower)
+        lower = (lower or Mixture()).after(of_rate(events, asked, limit.rate, WORSE), phi, interval)
+    excluded = detectable(limit.rate, planned.detect)
+    kept = trial.kept.after(of_rate(events, asked, excluded, BETTER), phi)
+    return Trial(broken, kept, beside, worse, lower, stretch=stretch)
 
 
-def detectable(rate: float) -> float:
-    """The rate that a pass excludes: twice the bound's odds."""
+def detectable(rate: float, times: float) -> float:
+    """The rate that a pass excludes: so many times the bound's odds."""
     if rate >= 1.0:
         return 1.0
-    odds = DETECTABLE * rate / (1.0 - rate)
+    odds = times * rate / (1.0 - rate)
     return max(SMALLEST_DETECTABLE, odds / (1.0 + odds))
 
 
-def _try_ratio(trial: Trial, planned: Plan, candidate: Look, stable: Look, phi: float) -> Trial:
+def _try_ratio(
+    trial: Trial, planned: Plan, candidate: Look, stable: Look, phi: float, interval: float
+) -> Trial:
     if not candidate.requests or candidate.compared is None:
         return trial
     rare = (trial.rare or Product()).after(of_rate(candidate.compared, candidate.requests, RARE, BETTER), phi)
     if not stable.requests or stable.compared is None:
         return replace(trial, rare=rare)
-    # A latency's ratio stands in the edges already, so that its tails are compared one to one.
-    ratio = 1.0 if planned.kind is Kind.LATENCY else planned.ratio or 1.0
+    ratio = compared_ratio(planned)
     mine, theirs = (candidate.compared, candidate.requests), (stable.compared, stable.requests)
     return Trial(
-        trial.broken.after(of_ratio(mine, theirs, ratio, WORSE), phi),
-        trial.kept.after(of_ratio(mine, theirs, DETECTABLE * ratio, BETTER), phi),
+        trial.broken.after(of_ratio(mine, theirs, ratio, WORSE), phi, interval),
+        trial.kept.after(of_ratio(mine, theirs, planned.detect * ratio, BETTER), phi),
         rare=rare,
     )
+
+
+def compared_ratio(planned: Plan) -> float:
+    """The ratio of rates that a comparison is held against.
+
+    A latency's stands in the edges already, so that its tails are compared one to one.
+    """
+    return 1.0 if planned.kind is Kind.LATENCY else planned.ratio or 1.0

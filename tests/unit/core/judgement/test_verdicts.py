@@ -106,7 +106,7 @@ def test_too_little_to_tell_is_no_pass_and_says_how_much_is_needed() -> None:
     errors = last(world, 20)["errors"]
     assert errors.verdict is Verdict.INCONCLUSIVE
     assert errors.holds
-    assert errors.message.endswith(f"; {errors.samples} of 179 requests needed")
+    assert errors.message.endswith(f"; {errors.samples} of 183 requests needed")
 
 
 def test_when_stable_is_as_bad_the_candidate_is_not_blamed() -> None:
