@@ -120,7 +120,7 @@ async def test_a_leader_that_is_cut_off_stops_acting_answers_routers_and_goes_on
 
         # A router that comes back to it is told what it knows, which is no less than the router has.
         known = next(iter(two.on.kubelet.routers.values()))
-        back = Router("127.63.0.1", [two.a.xds_port], known.token)
+        back = Router([two.a.xds_port], known.token)
         back.start()
         try:
             await until(lambda: back.generations.get("model") == [1], "an answer of the one cut off", 10)

@@ -13,7 +13,7 @@ from kubernetes.aio.client import ApiClient
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.config import api_client, configuration
 from modeldeploy.adapters.kube.lease import Lease
-from modeldeploy.adapters.kube.resources import LEASE
+from modeldeploy.adapters.kube.resources import LEASE, Object
 
 pytestmark = pytest.mark.api
 
@@ -23,7 +23,13 @@ DURATION, RENEW = 3.0, 0.8
 class Replica:
     """A participant, and when it gained and lost leadership (monotonic seconds)."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Kube]], namespace: str, identity: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Kube]],
+        namespace: str,
+        identity: str,
+        renew: float = RENEW,
+    ) -> None:
         self.gained: list[float] = []
         self.lost: list[float] = []
         self.lease = Lease(
@@ -32,7 +38,7 @@ class Replica:
             name="leader",
             identity=identity,
             duration=DURATION,
-            renew=RENEW,
+            renew=renew,
             gained=lambda: self.gained.append(time.monotonic()),
             lost=lambda: self.lost.append(time.monotonic()),
         )
@@ -217,6 +223,33 @@ async def test_leaders_write_and_followers_only_read(connect: Connect, namespace
         renewals = leader.requests["update", "Lease"]
         assert 3 <= renewals <= 5
         assert leader.requests["get", "Lease"] == 1
+
+
+class Starved(Kube):
+    """A client in a thread that gets no processor for a while after each renewal."""
+
+    async def replace(self, obj: Object) -> Object:
+        answer = await super().replace(obj)
+        time.sleep(0.3)  # noqa: ASYNC251
+        return answer
+
+
+async def test_whoever_was_refused_a_write_is_told_when_writes_may_go_on(
+    kubeconfig: Path, namespace: str
+) -> None:
+    """A renewal may come after the belief has lapsed and yet before anything noticed."""
+
+    async def connected() -> Kube:
+        return Starved(await api_client(kubeconfig), timeout=DURATION / 6)
+
+    a = Replica(connected, namespace, "a", renew=1.9)
+    async with replicas(a):
+        a.lease.start()
+        await until(a.lease.is_leader, 5)
+        await until(lambda: not a.lease.is_leader(), 5)
+        await until(lambda: len(a.gained) == 2, 2)
+        assert len(a.lost) == 1
+        assert a.lost[0] <= a.gained[1]
 
 
 async def test_an_election_that_cannot_begin_is_tried_again(

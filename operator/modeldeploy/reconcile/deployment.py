@@ -205,7 +205,8 @@ class DeploymentReconciler:
     async def _write_status(self, obj: Object, decision: Decision) -> None:
         """The fence: what follows is done only by whoever gets this write through."""
         body = {**obj, "status": dump(decision.status)}
-        self._cache.wrote(await self._kube.replace_status(body, manager=naming.FIELD_MANAGER))
+        written = await self._kube.replace_status(body, manager=naming.FIELD_MANAGER)
+        self._cache.wrote(written, alone=True)
         self._routes.publish(obj["metadata"]["namespace"])
         for event in decision.events:
             self._recorder.record(obj, str(event.severity), event.reason, event.message)

@@ -127,4 +127,4 @@ class RouteWeights:
         after = await self._kube.patch(
             MODEL_DEPLOYMENT, meta["namespace"], meta["name"], change, manager=FIELD_MANAGER
         )
-        self._cache.wrote(after)
+        self._cache.wrote(after, alone=True)

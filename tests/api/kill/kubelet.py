@@ -37,7 +37,13 @@ class Kubelet:
         self._xds_ports = xds_ports
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: str | None = None
         world.hear("Pod", namespace, self._heard)
+
+    @property
+    def failure(self) -> str | None:
+        """Why one of its pods is none any more; no operator is to blame for what comes of that."""
+        return next(filter(None, (router.failure for router in self.routers.values())), self._failure)
 
     async def stop(self) -> None:
         await cancelled(*self._tasks)
@@ -57,15 +63,20 @@ class Kubelet:
     def _do(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            self._failure = f"the kubelet: {task.exception()!r}"
 
     async def _run(self, pod: Object) -> None:
         number = next(_numbers)
         address = f"10.244.{number // 250 % 250}.{number % 250 + 1}"
         if pod["metadata"]["labels"].get(COMPONENT) == "router":
-            address = f"127.{64 + number // 62500 % 64}.{number // 250 % 250}.{number % 250 + 1}"
             token = await self._world.token(self._namespace, ACCOUNT, TOKEN_AUDIENCE)
-            router = self.routers[pod["metadata"]["uid"]] = Router(address, self._xds_ports, token)
+            router = self.routers[pod["metadata"]["uid"]] = Router(self._xds_ports, token)
+            address = router.address
             router.start()
             await router.configured.wait()
         try:

@@ -9,6 +9,8 @@ given, so a test can tell what clients would have met.
 import asyncio
 import contextlib
 import itertools
+import random
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +38,26 @@ _ORDER = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 _PAUSE = 0.1
 _SILENCE = 13.0
 """Seconds after which a real one leaves an operator that doesn't answer its pings; this one counts words."""
+_GUARD = 9999
+"""The port, of UDP, that says whose an address is."""
 Content = dict[str, Any]
+
+
+def _own_address() -> socket.socket:
+    """Holds an address that no other router has, also of other processes, until it is closed.
+
+    All of them open the same ports, for operators number those from the first one in each namespace.
+    """
+    for _ in range(100):
+        numbers = random.randrange(64, 128), random.randrange(256), random.randrange(1, 255)  # noqa: S311
+        held = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            held.bind((f"127.{numbers[0]}.{numbers[1]}.{numbers[2]}", _GUARD))
+        except OSError:
+            held.close()
+        else:
+            return held
+    raise AssertionError("no address of 127.64.0.0/10 is free")
 
 
 @dataclass(eq=False)
@@ -44,14 +65,12 @@ class Router:
     """One router.
 
     Attributes:
-        address: On which its listeners open; of 127.0.0.0/8.
         xds_ports: Where on this machine operators answer; it turns to one after the other.
         token: Shows which namespace it belongs to.
         generations: Every traffic generation that it was given, by model, in order.
         connections: The ports at which an operator answered, in order.
     """
 
-    address: str
     xds_ports: Sequence[int]
     token: str
     generations: dict[str, list[int]] = field(default_factory=dict)
@@ -61,12 +80,25 @@ class Router:
     _versions: dict[str, str] = field(default_factory=dict)
     _nonces: dict[str, str] = field(default_factory=dict)
     _sites: dict[int, web.AppRunner] = field(default_factory=dict)
+    _place: socket.socket = field(default_factory=_own_address)
     _task: "asyncio.Task[None] | None" = None
+
+    @property
+    def address(self) -> str:
+        """On which its listeners open; of 127.0.0.0/8."""
+        return str(self._place.getsockname()[0])
+
+    @property
+    def failure(self) -> str | None:
+        """Why it ended by itself, as no real one does."""
+        ended = self._task is not None and self._task.done() and not self._task.cancelled()
+        return f"router {self.address}: {self._task.exception()!r}" if ended and self._task else None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._live())
 
     async def stop(self) -> None:
+        self._place.close()
         if self._task:
             await cancelled(self._task)
         for port in list(self._sites):

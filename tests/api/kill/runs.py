@@ -42,7 +42,10 @@ class Ended:
 async def undisturbed(world: World, kubeconfig: Path, folder: Path, scenario: Scenario) -> Ended:
     """Play a story with an operator that nobody disturbs."""
     async with _guarded(world, kubeconfig, folder) as (on, guard):
-        await play(on, scenario)
+        try:
+            await play(on, scenario)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_last_words(guard)}") from None
         await on.quiet()
         state = await on.state()
         assert scenario.ends is None or scenario.ends(on.status), state["status"]
@@ -75,9 +78,12 @@ async def disturbed(
             await play(on, scenario)
             await reach(on, reference)
         except AssertionError as error:
-            told = "\n".join(log.read_text(errors="replace")[-2000:] for log in guard.logs)
-            raise AssertionError(f"{plan}: {error}\n{told}") from None
+            raise AssertionError(f"{plan}: {error}\n{_last_words(guard)}") from None
         return Ended(reference.state, tuple(on.traffic), sum(phases.values()), phases)
+
+
+def _last_words(guard: Guard) -> str:
+    return "\n".join(log.read_text(errors="replace")[-2000:] for log in guard.logs)
 
 
 @contextlib.asynccontextmanager

@@ -71,7 +71,8 @@ class Stage:
 
     async def until(self, so: Callable[[Status], object], what: str) -> Status:
         def look() -> bool:
-            assert self.trouble() is None, self.trouble()
+            trouble = self.trouble() or self.kubelet.failure or self._world.failure
+            assert trouble is None, trouble
             current = self._object and self.status.get("observedGeneration") == self._generation()
             return bool(current and so(self.status))
 

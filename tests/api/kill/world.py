@@ -25,10 +25,12 @@ class World:
 
     Attributes:
         kube: The API server, as its administrator.
+        failure: Why nothing is heard of it any more.
     """
 
     def __init__(self, kube: Kube, session: aiohttp.ClientSession, server: str) -> None:
         self.kube = kube
+        self.failure: str | None = None
         self._session = session
         self._server = server
         self._listeners: dict[tuple[str, str], list[Heard]] = {}
@@ -68,6 +70,10 @@ class World:
                         self._tell(kind, event["type"], event["object"])
             await asyncio.sleep(0.1)
 
+    def ended(self, watch: "asyncio.Task[None]") -> None:
+        if not watch.cancelled():
+            self.failure = f"a watch has ended: {watch.exception()!r}"
+
     def _tell(self, kind: str, event: str, obj: Object) -> None:
         namespace = obj.get("metadata", {}).get("namespace", "")
         for heard in self._listeners.get((kind, namespace), ()):
@@ -91,6 +97,8 @@ async def world(kubeconfig: Path) -> AsyncIterator[World]:
             asyncio.create_task(made.watch("Pod", OURS)),
             asyncio.create_task(made.watch("ModelDeployment")),
         ]
+        for task in watches:
+            task.add_done_callback(made.ended)
         try:
             yield made
         finally:

@@ -73,6 +73,40 @@ def test_our_own_write_is_here_at_once_and_a_late_event_does_not_undo_it() -> No
     assert version_of(cache) == "12"
 
 
+def test_what_an_answer_brought_of_others_is_news_when_the_watch_shows_it() -> None:
+    cache = Cache()
+    cache.feed("ADDED", obj(version="9"))
+    cache.wrote(obj(version="11"))  # 10 is another's: it became ready, say
+    assert not cache.feed("MODIFIED", obj(version="10"))
+    before = cache.changes
+    assert cache.feed("MODIFIED", obj(version="11")), "nobody else tells of 10"
+    assert not cache.feed("MODIFIED", obj(version="11")), "once"
+    assert cache.changes == before
+
+
+def test_an_answer_that_holds_nothing_of_others_is_no_news_a_second_time() -> None:
+    cache = Cache()
+    cache.feed("ADDED", obj(version="9"))
+    assert cache.wrote(obj(version="10"), alone=True)
+    assert not cache.feed("MODIFIED", obj(version="10"))
+
+
+def test_a_write_to_what_nobody_was_told_of_yet_keeps_that_untold() -> None:
+    cache = Cache()
+    cache.feed("ADDED", obj(version="9"))
+    cache.wrote(obj(version="10"))
+    cache.wrote(obj(version="11"), alone=True)
+    assert not cache.feed("MODIFIED", obj(version="10"))
+    assert cache.feed("MODIFIED", obj(version="11"))
+
+
+def test_what_an_answer_brought_of_others_is_news_in_a_list() -> None:
+    cache = Cache()
+    cache.wrote(obj(version="10"))
+    assert names(cache.replace("Deployment", [obj(version="10")], "12")) == ["a"]
+    assert not cache.feed("MODIFIED", obj(version="10"))
+
+
 def test_an_answer_that_arrives_after_newer_news_is_dropped() -> None:
     cache = Cache()
     cache.feed("MODIFIED", obj(version="12"))
@@ -102,7 +136,7 @@ def test_versions_that_cannot_be_compared_hold_our_write_until_the_watch_shows_i
     cache.feed("ADDED", obj(version="x"))
     cache.wrote(obj(version="z"))
     assert not cache.feed("MODIFIED", obj(version="y"))
-    assert not cache.feed("MODIFIED", obj(version="z"))
+    cache.feed("MODIFIED", obj(version="z"))
     assert cache.feed("MODIFIED", obj(version="b")), "the watch has shown our write, what follows is newer"
     cache.wrote(obj(version="q"))
     now += 5.1

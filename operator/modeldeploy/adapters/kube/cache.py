@@ -1,11 +1,14 @@
 """What was last seen of the cluster, fed by watches and by the answers to our own writes.
 
-Four rules make it safe to decide from it:
+Five rules make it safe to decide from it:
 
 - *Never older.* An object is only replaced by a newer one. After our own write its answer is here at once,
   and a late watch event can't undo it. Kubernetes compares resourceVersions as integers (documented from
   1.35, true of every release that keeps them in etcd); where one isn't an integer, our own write stays
   until the watch has shown it, or for `PATIENCE` seconds.
+- *Heard of, however it came.* The answer to a write may carry what somebody else wrote just before. The watch
+  shows that version, too, and then it counts as news although the cache has it: else nobody would ever wake
+  whom the other's change concerns. An answer that can hold nothing of others (`alone`) needs no second word.
 - *Never raised from the dead.* The answer to a write that comes after the news of the object's end is
   dropped.
 - *Absence is known, not guessed.* Watching frameworks don't say when a list is complete, and a watch that
@@ -38,6 +41,8 @@ class _Entry:
     version: str
     written: float | None = None
     """When it was our own write that brought this version (monotonic seconds), until the watch shows it."""
+    foreign: bool = False
+    """Whether that answer may hold what others wrote, and the watch has not shown."""
 
 
 class Cache:
@@ -81,13 +86,18 @@ class Cache:
         """Take in a watch event: `ADDED`, `MODIFIED`, `DELETED`, or None for what a watch began with.
 
         Returns:
-            Whether anything changed.
+            Whether it is news, for whom it concerns to be woken.
         """
         return self._remove(obj) if event == "DELETED" else self._put(obj, own=False)
 
-    def wrote(self, obj: Mapping[str, Any]) -> bool:
-        """Take in the answer to our own write. Returns whether it was news."""
-        return self._put(obj, own=True)
+    def wrote(self, obj: Mapping[str, Any], *, alone: bool = False) -> bool:
+        """Take in the answer to a request of our own. Returns whether it was news.
+
+        Args:
+            obj: The answer.
+            alone: It was a write to the very state that is known here, so it can hold nothing of others.
+        """
+        return self._put(obj, own=True, alone=alone)
 
     def replace(self, kind: str, objects: Iterable[Object], resource_version: str) -> list[Object]:
         """Take in a complete list of a kind: what isn't in it and isn't newer than it doesn't exist.
@@ -119,7 +129,7 @@ class Cache:
         self._listed[kind] = resource_version
         return news + ghosts
 
-    def _put(self, obj: Mapping[str, Any], *, own: bool) -> bool:
+    def _put(self, obj: Mapping[str, Any], *, own: bool, alone: bool = False) -> bool:
         meta = obj["metadata"]
         version = meta.get("resourceVersion", "")
         grave = self._graves.get(meta.get("uid", ""))
@@ -128,20 +138,19 @@ class Cache:
         kind, namespace, name = obj["kind"], meta.get("namespace", ""), meta["name"]
         entries = self._entries.setdefault((kind, namespace), {})
         old = entries.get(name)
+        if old and version == old.version:
+            return not own and _shown(old)
         if old and not self._supersedes(old, version, own=own):
             return False
         if old:
             self._unlink(old.obj)
-        entries[name] = _Entry(slim(obj), version, self._clock() if own else None)
+        foreign = own and (not alone or bool(old and old.foreign))
+        entries[name] = _Entry(slim(obj), version, self._clock() if own else None, foreign)
         self._link(entries[name].obj)
         self.changes += 1
         return True
 
     def _supersedes(self, old: _Entry, version: str, *, own: bool) -> bool:
-        if version == old.version:
-            if not own:
-                old.written = None
-            return False
         if version.isdigit() and old.version.isdigit():
             return int(version) > int(old.version)
         return own or old.written is None or self._clock() - old.written > PATIENCE
@@ -186,6 +195,13 @@ class Cache:
             self._children[key].discard(obj["metadata"]["name"])
             if not self._children[key]:
                 del self._children[key]
+
+
+def _shown(entry: _Entry) -> bool:
+    """The watch shows what an answer brought first; whether that is news to anybody."""
+    news = entry.foreign
+    entry.written, entry.foreign = None, False
+    return news
 
 
 def _place(obj: Mapping[str, Any]) -> tuple[str, str]:

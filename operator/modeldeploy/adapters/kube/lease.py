@@ -39,7 +39,8 @@ class Lease:
             restarted container its pod's name, and two processes never the same one.
         duration: Seconds after the last renewal at which the others may take over.
         renew: Seconds between renewals.
-        gained: Called on the main loop when this replica starts to lead.
+        gained: Called on the main loop when this replica starts to lead, also after the shortest moment in
+            which `is_leader` said no.
         lost: Called on the main loop when it has stopped, by failing to renew, or because another took over.
         silent: Called on the main loop when the API server has not answered for `duration`, and again after
             each further one.
@@ -225,6 +226,9 @@ class Lease:
 
     def _lead(self, since: float) -> None:
         loop = asyncio.get_running_loop()
+        if self._leading and not self.is_leader():
+            # Renewed late, but before the watchdog barked: what was refused a write waits for `gained`.
+            self._step_down()
         self._until = since + self._duration * _BELIEF
         if self._watchdog:
             self._watchdog.cancel()
