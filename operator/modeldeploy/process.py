@@ -38,6 +38,7 @@ from modeldeploy.reconcile.deployment import DeploymentReconciler
 from modeldeploy.reconcile.judge import Judge
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers
+from modeldeploy.reconcile.references import ReferenceKeeper
 from modeldeploy.reconcile.retraining import Retrainer
 from modeldeploy.reconcile.routers import RouterReconciler
 from modeldeploy.reconcile.routes import Routes
@@ -85,6 +86,13 @@ class Process:
         self._recorder = Recorder(kube, "modeldeploy", settings.identity)
         self._sampler = Sampler(stores(settings, kube))
         self._judge = Judge(self._sampler, clock, lambda of: self._engine.wake(Key(of.namespace, of.name)))
+        self._references = ReferenceKeeper(
+            kube,
+            self._cache,
+            self._sampler,
+            clock,
+            lambda of: self._engine.wake(Key(of.namespace, of.name)),
+        )
         self._retrainer = Retrainer(
             kube,
             Webhook(session, settings.retraining_allowed_hosts),
@@ -103,6 +111,7 @@ class Process:
             RouterProbe(self._cache, session),
             Providers(kube, self._cache, self._optional, clock),
             self._judge,
+            self._references,
             self._retrainer,
             self._recorder,
             clock,
@@ -172,6 +181,7 @@ class Process:
         self._lister.stop()
         await self._engine.stop()
         await self._recorder.drain()
+        self._references.forget_all()
         await self._judge.stop()
         self._retrainer.forget_all()
         await self._optional.stop()
@@ -203,6 +213,7 @@ class Process:
     def _lost(self) -> None:
         self._engine.shut()
         self._judge.forget_all()
+        self._references.forget_all()
         self._retrainer.forget_all()
 
     def _cut_off(self) -> None:

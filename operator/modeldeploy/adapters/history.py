@@ -71,8 +71,22 @@ async def moments(
 
     The same questions as of live looks, but asked for one object alone and over ranges.
     """
-    step = seconds(interval)
-    for first, last in _spans(tick(start, interval), tick(end, interval), step):
+    first, last = tick(start, interval), tick(end, interval)
+    async for moment in spaced(server, who, queries, first, last, seconds(interval)):
+        yield moment
+
+
+async def spaced(
+    server: Prometheus,
+    who: Ticket,
+    queries: Sequence[Query],
+    start: datetime,
+    end: datetime,
+    step: float,
+) -> AsyncIterator[Moment | QueryFailed]:
+    """The moments from `start` on, `step` seconds apart, as far as they are not after `end`; as `moments`."""
+    count = math.floor((end - start).total_seconds() / step + 1e-6)
+    for first, last in _spans(start, start + timedelta(seconds=count * step), step):
         ranges = await asyncio.gather(
             *(
                 server.query_range(

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
-from modeldeploy.adapters import history
+from modeldeploy.adapters import drift_history, history
 from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import BEFORE, NO_VECTOR, Shares, Ticket
 from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.adapters.stores import Stores
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import judgement
-from modeldeploy.core.judgement import Answer, Evidence, Query, QueryFailed, Roles
+from modeldeploy.core.drift.reference import Reference
+from modeldeploy.core.judgement import Answer, Evidence, Query, QueryFailed, References, Roles
 
 Questions = tuple[Query, ...]
 """What goes to a server in one expression: families' questions, or a user's own one."""
@@ -52,17 +54,21 @@ class Sampler:
         return {query: history.part(known[query], who) for query in wanted}
 
     async def rebuild(
-        self, who: Ticket, spec: ModelDeploymentSpec, roles: Roles, now: datetime
+        self,
+        who: Ticket,
+        spec: ModelDeploymentSpec,
+        roles: Roles,
+        now: datetime,
+        references: References = MappingProxyType({}),
     ) -> Evidence | QueryFailed:
         """The evidence as it would be had this process looked at every tick up to `now`, after a restart.
 
         Replays the hour before the trial (or before now, if none runs) and the trial, at the same ticks and
         through the same steps as live looks.
         """
-        complaint = self.complaint(who.store)
-        if complaint is not None:
-            return QueryFailed(complaint)
-        server = self._stores.client(who.namespace, who.store)
+        server = self._opened(who)
+        if isinstance(server, QueryFailed):
+            return server
         begun = roles.started_at if roles.candidate else now.timestamp()
         start = datetime.fromtimestamp(begun - BEFORE, UTC)
         evidence = Evidence()
@@ -73,10 +79,39 @@ class Sampler:
             at, answers = moment
             then = roles if at.timestamp() >= roles.started_at else Roles(roles.stable)
             evidence = judgement.advance(
-                evidence, spec, namespace=who.namespace, name=who.name, roles=then, answers=answers, at=at
+                evidence,
+                spec,
+                namespace=who.namespace,
+                name=who.name,
+                roles=then,
+                answers=answers,
+                at=at,
+                references=references,
             )
             await asyncio.sleep(0)  # others have their turn: an hour of ticks takes most of a second
         return evidence
+
+    async def windows(
+        self, who: Ticket, spec: ModelDeploymentSpec, roles: Roles, at: datetime, references: References
+    ) -> Evidence | QueryFailed:
+        """The evidence on drift alone, from all of its window up to `at`; see `drift_history`."""
+        server = self._opened(who)
+        if isinstance(server, QueryFailed):
+            return server
+        return await drift_history.read(server, who, spec, roles, at, references)
+
+    async def snapshot(
+        self, who: Ticket, queries: Mapping[str, Query], revision: str, at: datetime, span: float
+    ) -> Reference | QueryFailed:
+        """What a revision was asked in the `span` seconds before a time; see `drift_history`."""
+        server = self._opened(who)
+        if isinstance(server, QueryFailed):
+            return server
+        return await drift_history.snapshot(server, who, queries, revision, at, span)
+
+    def _opened(self, who: Ticket) -> Prometheus | QueryFailed:
+        complaint = self.complaint(who.store)
+        return QueryFailed(complaint) if complaint else self._stores.client(who.namespace, who.store)
 
     def close(self) -> None:
         """Stop asking; questions under way are given up."""
@@ -115,7 +150,8 @@ _KEPT = timedelta(minutes=1)
 
 
 def _grouped(queries: Sequence[Query]) -> list[Questions]:
-    """All families in one, in an order of their own: objects with the same families share an answer."""
+    """All families about one time in one, in an order of their own: objects with the same share an answer."""
     families = sorted((query for query in queries if query.family), key=lambda query: str(query.family))
-    groups: list[Questions] = [tuple(families)] if families else []
+    times = dict.fromkeys(query.ago for query in families)
+    groups: list[Questions] = [tuple(query for query in families if query.ago == ago) for ago in times]
     return groups + [(query,) for query in queries if not query.family]

@@ -30,6 +30,7 @@ class Assessment:
         samples: Observations behind the candidate's value.
         message: One sentence with number, bound and count: "nulls 24% of 412 (max 5%)".
         holds: Whether a step must wait for this metric (`onNoData: Ignore` and `NotApplicable` don't hold).
+        reason: In one word, what there is to know besides the verdict; empty for nothing.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Assessment:
     samples: int | None = None
     message: str = ""
     holds: bool = True
+    reason: str = ""

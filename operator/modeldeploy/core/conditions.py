@@ -19,6 +19,7 @@ from modeldeploy.api.v1alpha1.status import (
 )
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import SHORT, Draft, clip
+from modeldeploy.core.judgement import BEYOND_WARN
 from modeldeploy.core.retraining import advice, recommending, standing
 from modeldeploy.core.saying import State
 from modeldeploy.core.snapshot import Snapshot
@@ -29,6 +30,7 @@ ONLY_WHEN_TRUE = frozenset(
         "Paused",
         "Promoted",
         "TrafficLimited",
+        "MonitoringLimited",
         "DriftDetected",
         "RetrainingRecommended",
         "Reconciling",
@@ -123,6 +125,7 @@ def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> d
             bool(limits), next((one.reason for one in limits), ""), "; ".join(one.message for one in limits)
         ),
     }
+    words["MonitoringLimited"] = _limited(status)
     return words | _drift(status, snapshot)
 
 
@@ -136,6 +139,12 @@ def _availability(status: ModelDeploymentStatus, snapshot: Snapshot) -> Word:
         why = snapshot.observed.routers.problem or "no router is ready"
         return Word(holds=False, reason="NoRouterReady", message=f"{pods}, but {why}")
     return Word(holds=True, reason="PodsReady", message=pods)
+
+
+def _limited(status: ModelDeploymentStatus) -> Word:
+    """Whether a metric can't be judged as spec asks until somebody mends something."""
+    found = [entry for entry in status.metrics if entry.reason not in (None, BEYOND_WARN)]
+    return Word(bool(found), next((entry.reason or "" for entry in found), ""), _sentence(found))
 
 
 def _drift(status: ModelDeploymentStatus, snapshot: Snapshot) -> dict[str, Word]:

@@ -32,7 +32,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import MetricStatus, ModelDeploymentStatus, Verdict
 from modeldeploy.core.decision import Run, Severity
 from modeldeploy.core.draft import BRIEF, Draft, after, clip
-from modeldeploy.core.judgement import reference, statistic
+from modeldeploy.core.judgement import reference, span, statistic
 from modeldeploy.core.snapshot import Attempt, Snapshot
 
 EVIDENCE = 8
@@ -158,7 +158,7 @@ def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) ->
         category=metric.category,
         value=entry.candidate,
         samples=entry.samples,
-        window=spec.monitoring.window,
+        window=span(metric, spec),
         statistic=statistic(metric),
         reference=reference(metric),
         message=entry.message,

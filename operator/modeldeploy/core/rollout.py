@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
-from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
+from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Replaced
 from modeldeploy.core import conditions, images, intents, retraining, supersede, trial, verdicts
 from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.decision import Decision
@@ -74,7 +74,7 @@ def decide(snapshot: Snapshot) -> Decision:
     draft = HANDLERS[found](heeded, aimed)
     if found is not Situation.SUPERSEDED and draft.status.successor:
         draft = draft.with_status(successor=None)
-    draft = retire_previous(draft, snapshot)
+    draft = retire_previous(_note_replaced(draft, snapshot), snapshot)
     draft = images.note(_end_drained(draft, snapshot), snapshot)  # what has left has none in the status
     if roles(draft.status) != roles(asked.status):
         asked = verdicts.unjudged(asked)
@@ -100,6 +100,15 @@ def roles(status: ModelDeploymentStatus) -> tuple[str | None, str | None]:
     """Who is stable and who is on trial: verdicts speak of these two only."""
     stable, candidate = status.stable, status.candidate
     return stable.revision if stable else None, candidate.revision if candidate else None
+
+
+def _note_replaced(draft: Draft, snapshot: Snapshot) -> Draft:
+    """Keep who was stable before: what it was asked is a reference for whoever is stable now."""
+    before, stable = snapshot.status.stable, draft.status.stable
+    if before is None or stable is None or before.revision in (stable.revision, INCUMBENT):
+        return draft
+    replaced = Replaced(revision=before.revision, model_version=before.model_version, at=snapshot.now)
+    return draft.with_status(replaced=replaced)
 
 
 def _forget_undone(draft: Draft, snapshot: Snapshot) -> Draft:

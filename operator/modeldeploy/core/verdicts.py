@@ -12,6 +12,7 @@ from modeldeploy.api.v1alpha1.status import (
 from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.draft import BRIEF, Draft, clip
+from modeldeploy.core.judgement import BEYOND_WARN
 from modeldeploy.core.snapshot import Snapshot
 
 VALUE = 40
@@ -37,14 +38,17 @@ def record(draft: Draft, snapshot: Snapshot) -> Draft:
         return draft
     if not snapshot.assessments:
         return _forget_removed(draft, snapshot.spec)
-    seen = {entry.name: entry.verdict for entry in draft.status.metrics}
-    found = {entry.name: entry.verdict for entry in snapshot.assessments}
+    seen = {entry.name: (entry.verdict, entry.reason or "") for entry in draft.status.metrics}
+    found = {entry.name: (entry.verdict, entry.reason) for entry in snapshot.assessments}
     if list(seen.items()) == list(found.items()):
         return draft
     draft = keep_numbers(draft, snapshot)
     for entry in snapshot.assessments:
-        if entry.verdict is Verdict.BREACH and seen.get(entry.name) is not Verdict.BREACH:
+        before, reason = seen.get(entry.name, (None, ""))
+        if entry.verdict is Verdict.BREACH and before is not Verdict.BREACH:
             draft = draft.with_event(Severity.WARNING, "MetricBreached", entry.message or entry.name)
+        if entry.reason == BEYOND_WARN and reason != BEYOND_WARN and before is not Verdict.BREACH:
+            draft = draft.with_event(Severity.NORMAL, "MetricBeyondWarn", entry.message)
     return draft
 
 
@@ -56,6 +60,7 @@ def keep_numbers(draft: Draft, snapshot: Snapshot) -> Draft:
         MetricStatus(
             name=entry.name,
             verdict=entry.verdict,
+            reason=entry.reason or None,
             candidate=clip(entry.candidate, VALUE) if entry.candidate else None,
             stable=clip(entry.stable, VALUE) if entry.stable else None,
             samples=entry.samples,

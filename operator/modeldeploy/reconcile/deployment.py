@@ -17,6 +17,7 @@ from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.finding import Finding
+from modeldeploy.core.judgement import References
 from modeldeploy.core.request import Request, read_spec, read_status
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Revision, Snapshot
@@ -30,6 +31,7 @@ from modeldeploy.reconcile.observe import Memory, observe, owner, revisions
 from modeldeploy.reconcile.ports import Ports, extra_ports
 from modeldeploy.reconcile.probe import RouterProbe
 from modeldeploy.reconcile.providers import Providers, uses_router
+from modeldeploy.reconcile.references import ReferenceKeeper
 from modeldeploy.reconcile.retraining import Retrainer
 from modeldeploy.reconcile.route_weights import FINALIZER
 from modeldeploy.reconcile.routers import RouterReconciler
@@ -57,6 +59,7 @@ class DeploymentReconciler:
         probe: Asks routers what they serve.
         providers: Look after traffic that the routers don't move.
         judge: Looks at the metrics.
+        references: Finds what drift is measured from.
         retrainer: Runs what retrains.
         recorder: Tells people.
         clock: The time.
@@ -71,6 +74,7 @@ class DeploymentReconciler:
         probe: RouterProbe,
         providers: Providers,
         judge: Judge,
+        references: ReferenceKeeper,
         retrainer: Retrainer,
         recorder: Recorder,
         clock: Clock,
@@ -80,6 +84,7 @@ class DeploymentReconciler:
         self._routes = routes
         self._routers = routers
         self._judge = judge
+        self._references = references
         self._retrainer = retrainer
         self._recorder = recorder
         self._clock = clock
@@ -113,13 +118,14 @@ class DeploymentReconciler:
         targets, trouble = await self._admission.targets(obj, of, request, known, memory)
         again = await self._look_at_incumbent(of, request, status, memory)
         complaint, recheck = await self._retrainer.complaint(of, request.spec)
-        snapshot = self._snapshot(obj, of, request, status, known, targets, memory, complaint)
+        references, renew = await self._references.look(of, request.spec, status)
+        snapshot = self._snapshot(obj, of, request, status, known, targets, memory, complaint, references)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
             decision = self._with_ports(decision, of, known)
         told = await self._tell(obj, snapshot.status, decision, memory)
-        due = [decision.requeue_at, again, recheck, told]
+        due = [decision.requeue_at, again, recheck, renew, told]
         if trouble or snapshot.observed.rejection:
             due.append(
                 self._clock.now() + (CONFLICT_PAUSE if isinstance(trouble, NameTaken) else REFUSAL_PAUSE)
@@ -145,6 +151,7 @@ class DeploymentReconciler:
         targets: Targets,
         memory: Memory,
         complaint: str | None,
+        references: References,
     ) -> Snapshot:
         now = self._clock.now()
         complaints = (self._judge.complaint(request.spec), complaint)
@@ -157,7 +164,7 @@ class DeploymentReconciler:
         elif memory.uncertified:
             seen = replace(seen, limits=(Finding("CertificateMissing", memory.uncertified, blocks=False),))
         seen = replace(seen, attempt=self._retrainer.attempt(of))
-        finding = self._judge.look(of, request.spec, status, now) if request.spec else Assessed()
+        finding = self._judge.look(of, request.spec, status, references, now) if request.spec else Assessed()
         return Snapshot(
             generation=obj["metadata"]["generation"],
             spec=request.spec,
@@ -234,6 +241,7 @@ class DeploymentReconciler:
         uid, _ = self._memory.pop((namespace, name), ("", None))
         if uid:
             self._judge.forget(uid)
+            self._references.forget(uid)
             self._retrainer.forget(uid)
             self._ports.release(namespace, uid)
 

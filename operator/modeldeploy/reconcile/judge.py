@@ -20,7 +20,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.core import judgement
 from modeldeploy.core.assessment import Assessment
-from modeldeploy.core.judgement import Evidence, QueryFailed, Roles
+from modeldeploy.core.judgement import Evidence, QueryFailed, References, Roles
 from modeldeploy.render.meta import Owner
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class _Watch:
         roles: Who is on trial, as of the last reconcile.
         since: When the evidence begins, in seconds since 1970; infinity when it must be rebuilt.
         evidence: As of the last look.
+        references: Of drift, as of the last reconcile.
         told: The verdicts that the last reconcile saw.
     """
 
@@ -58,7 +59,8 @@ class _Watch:
     roles: Roles
     since: float
     evidence: Evidence = field(default_factory=Evidence)
-    told: tuple[tuple[str, Verdict], ...] = ()
+    references: References = field(default_factory=dict)
+    told: tuple[tuple[str, Verdict, str], ...] = ()
     timer: Timer | None = None
     task: asyncio.Task[None] | None = None
 
@@ -89,7 +91,12 @@ class Judge:
         return "; ".join(filter(None, found)) or None
 
     def look(
-        self, of: Owner, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, now: datetime
+        self,
+        of: Owner,
+        spec: ModelDeploymentSpec,
+        status: ModelDeploymentStatus,
+        references: References,
+        now: datetime,
     ) -> Assessed:
         """What is known of an object's metrics, and keep looking."""
         roles = Roles.of(status)
@@ -104,7 +111,7 @@ class Judge:
         elif watch.spec.monitoring.interval != spec.monitoring.interval and watch.timer:
             watch.timer.cancel()
             watch.timer = None
-        watch.spec, watch.roles = spec, roles
+        watch.spec, watch.roles, watch.references = spec, roles, references
         if watch.timer is None and watch.task is None:
             self._arm(watch, now)
         finding = Assessed(
@@ -160,14 +167,31 @@ class Judge:
         who = Ticket(of.namespace, of.name, _store(spec))
         needed = roles.started_at - BEFORE if roles.candidate else at.timestamp()
         if needed < watch.since:
-            rebuilt = await self._sampler.rebuild(who, spec, roles, at)
+            rebuilt = await self._sampler.rebuild(who, spec, roles, at, watch.references)
             if not isinstance(rebuilt, QueryFailed):
                 watch.since = needed
-                return rebuilt
+                return await self._with_windows(watch, who, rebuilt, at)
         queries = judgement.queries(spec, of.namespace, of.name, roles)
         answers = await self._sampler.ask(who, queries, at)
-        return judgement.advance(
-            watch.evidence, spec, namespace=of.namespace, name=of.name, roles=roles, answers=answers, at=at
+        evidence = judgement.advance(
+            watch.evidence,
+            spec,
+            namespace=of.namespace,
+            name=of.name,
+            roles=roles,
+            answers=answers,
+            at=at,
+            references=watch.references,
+        )
+        return await self._with_windows(watch, who, evidence, at)
+
+    async def _with_windows(self, watch: _Watch, who: Ticket, evidence: Evidence, at: datetime) -> Evidence:
+        """The same with the windows of drift read from history, where they reach back to before any look."""
+        if not judgement.lacks_history(evidence, watch.spec, at.timestamp()):
+            return evidence
+        read = await self._sampler.windows(who, watch.spec, watch.roles, at, watch.references)
+        return (
+            evidence if isinstance(read, QueryFailed) else judgement.with_history(evidence, read, watch.spec)
         )
 
 
@@ -183,5 +207,5 @@ def _has_breach(status: ModelDeploymentStatus) -> bool:
     return any(entry.verdict is Verdict.BREACH for entry in status.metrics)
 
 
-def _verdicts(assessments: tuple[Assessment, ...]) -> tuple[tuple[str, Verdict], ...]:
-    return tuple((entry.name, entry.verdict) for entry in assessments)
+def _verdicts(assessments: tuple[Assessment, ...]) -> tuple[tuple[str, Verdict, str], ...]:
+    return tuple((entry.name, entry.verdict, entry.reason) for entry in assessments)

@@ -27,6 +27,7 @@ CHILD_KINDS = (
     "PodDisruptionBudget",
     "HorizontalPodAutoscaler",
     "ControllerRevision",
+    "ConfigMap",
 )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import naming
 from modeldeploy.core.decision import Decision
+from modeldeploy.core.judgement import snapshot_queries
 from modeldeploy.core.plan import Key
 from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.render.meta import Owner
+from modeldeploy.render.reference import is_snapshot
 from modeldeploy.render.revision import objects, todays_server
 from modeldeploy.render.workload import is_autoscaled
 
@@ -44,7 +46,7 @@ def unwanted_objects(
     decision: Decision,
     present: Mapping[Key, Object],
 ) -> list[Object]:
-    """The objects of retired revisions, autoscalers not asked for any more, and records beyond the limit."""
+    """All of retired revisions, autoscalers and snapshots not asked for, and records beyond the limit."""
     autoscaled = is_autoscaled(spec.server.replicas)
     gone = [
         obj
@@ -63,7 +65,8 @@ def unwanted_objects(
     records = [
         obj for (kind, _), obj in present.items() if kind == "ControllerRevision" and _revision(obj) in old
     ]
-    return gone + records
+    unused = [obj for obj in present.values() if is_snapshot(obj) and not snapshot_queries(spec)]
+    return gone + records + unused
 
 
 def handovers(

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from modeldeploy.api.quantity import Bound, Duration
 from modeldeploy.api.v1alpha1 import rules
 from modeldeploy.api.v1alpha1.base import Part, Rule
+from modeldeploy.api.v1alpha1.drift import Drift, ExpectedChange
 from modeldeploy.api.v1alpha1.text import (
     NAME_PATTERN,
     RATIO_PATTERN,
@@ -105,6 +106,12 @@ class Metric(Part):
     compare: Compare | None = Field(
         default=None, description="Bound relative to stable, while a rollout runs."
     )
+    drift: Drift | None = Field(
+        default=None,
+        description="How far the distribution of the values may move from a reference, instead of bounds. "
+        "For inputSize, brightness and latencies: these have histograms. Input metrics flag, and never "
+        "blame a candidate.",
+    )
     on_no_data: NoDataPolicy = Field(
         default=NoDataPolicy.HOLD,
         description="Hold: no data holds the step. Ignore: the step goes on without this metric.",
@@ -150,6 +157,11 @@ class Monitoring(Part):
     window: Duration = Field(
         default="2m",
         description="Span over which values are shown and means are taken; no test depends on it.",
+    )
+    expected_change: ExpectedChange = Field(
+        default=ExpectedChange.SLOW,
+        description="How quickly the world is expected to move, which sets the windows of `drift`. Slow: the "
+        "last day, against 7 days of the previous version. Fast: the last hour, against one day.",
     )
     prometheus: Prometheus | None = Field(
         default=None,

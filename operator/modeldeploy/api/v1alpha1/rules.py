@@ -248,9 +248,24 @@ METRIC: tuple[Rule, ...] = (
         "remove one' : ' has neither preset nor query; add one')",
     },
     {
-        "rule": "has(self.max) || has(self.min) || has(self.compare)",
-        "message": "a metric needs a bound; add max, min or compare",
-        "messageExpression": "'metric ' + self.name + ' has no bound; add max, min or compare'",
+        "rule": "has(self.max) || has(self.min) || has(self.compare) || has(self.drift)",
+        "message": "a metric needs a bound; add max, min, compare or drift",
+        "messageExpression": "'metric ' + self.name + ' has no bound; add max, min, compare or drift'",
+    },
+    {
+        "rule": "!has(self.drift) || !(has(self.max) || has(self.min) || has(self.compare))",
+        "message": "drift is judged by itself; make a metric of its own for max, min and compare",
+        "fieldPath": ".drift",
+        "messageExpression": "'metric ' + self.name + ' has other bounds, too; make a metric of its own for "
+        "drift'",
+    },
+    {
+        "rule": "!has(self.drift) || (has(self.preset) && (self.preset in ['inputSize', 'brightness'] || "
+        "self.preset.startsWith('latency')))",
+        "message": "drift needs a histogram; only inputSize, brightness and latencies have one",
+        "fieldPath": ".drift",
+        "messageExpression": "'metric ' + self.name + ' has no histogram to see drift in; only inputSize, "
+        "brightness and latencies have one'",
     },
     {
         "rule": "!has(self.preset) || !self.preset.startsWith('latency') || !has(self.min)",

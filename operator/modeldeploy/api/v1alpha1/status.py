@@ -172,6 +172,12 @@ class MetricStatus(StatusPart):
 
     name: str = Field(max_length=40, description="As in spec.")
     verdict: Verdict = Field(description="Pass, Breach, Inconclusive, NoData, Error or NotApplicable.")
+    reason: str | None = Field(
+        default=None,
+        max_length=64,
+        description="In one word, what there is to know besides: BeyondWarn, DriftInsensitive, "
+        "ReferenceMissing, ReferenceUnreadable, ReferenceMismatch or ReferenceTooSmall.",
+    )
     candidate: str | None = Field(
         default=None, max_length=40, description="Candidate's value, with its unit."
     )
@@ -179,6 +185,14 @@ class MetricStatus(StatusPart):
     samples: int | None = Field(default=None, ge=0, description="Observations behind the candidate's value.")
     message: str = Field(default="", max_length=1024, description="What was compared with what.")
     at: datetime = Field(description="When the verdict was reached.")
+
+
+class Replaced(StatusPart):
+    """The stable revision before this one: drift from `Previous` is measured from what it had."""
+
+    revision: str = Field(max_length=63, description="Hash that named the revision's objects.")
+    model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
+    at: datetime = Field(description="When it was replaced.")
 
 
 class HistoryEntry(StatusPart):
@@ -215,6 +229,7 @@ class ModelDeploymentStatus(StatusPart):
         default=None, description="The revision in spec while the one before it is still on trial."
     )
     previous: Previous | None = Field(default=None, description="The replaced revision, kept warm.")
+    replaced: Replaced | None = Field(default=None, description="The stable revision before this one.")
     undone: Undone | None = Field(
         default=None, description="The revision in spec, if a human went back from it."
     )
@@ -246,8 +261,8 @@ class ModelDeploymentStatus(StatusPart):
         default_factory=list,
         max_length=32,
         description="Ready, Available, Progressing, Healthy, and when true Paused, Promoted, TrafficLimited "
-        "(something in spec.traffic can't be had), DriftDetected, RetrainingRecommended, Reconciling and "
-        "Stalled.",
+        "(something in spec.traffic can't be had), MonitoringLimited (a metric can't be judged as spec "
+        "asks), DriftDetected, RetrainingRecommended, Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     history: list[HistoryEntry] = Field(

@@ -85,6 +85,6 @@ class Histogram:
 
 
 def spell(edges: Sequence[float]) -> str:
-    """Buckets as people read them: `1, 2, 5, 10, … (14 with +Inf)`."""
-    shown = [f"{edge:g}" for edge in edges[:SHOWN]]
-    return f"{', '.join(shown)}{', …' if len(edges) > SHOWN else ''} ({len(edges)} with +Inf)"
+    """Buckets as people read them: `1, +Inf`, `1, 2, 5, 10, … (14 with +Inf)`."""
+    shown = ", ".join("+Inf" if math.isinf(edge) else f"{edge:g}" for edge in edges[:SHOWN])
+    return f"{shown}, … ({len(edges)} with +Inf)" if len(edges) > SHOWN else shown

@@ -7,6 +7,15 @@ verdicts.
 
 from modeldeploy.core.judgement.advance import advance
 from modeldeploy.core.judgement.assess import assess, requests
+from modeldeploy.core.judgement.drift_history import (
+    history_spec,
+    history_steps,
+    lacks_history,
+    with_history,
+    without_clumps,
+)
+from modeldeploy.core.judgement.drift_verdict import BEYOND_WARN
+from modeldeploy.core.judgement.drifting import References, histogram, snapshot_queries, windows
 from modeldeploy.core.judgement.problems import problems
 from modeldeploy.core.judgement.queries import (
     Answer,
@@ -25,9 +34,10 @@ from modeldeploy.core.judgement.queries import (
 )
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence
-from modeldeploy.core.judgement.wording import reference, statistic
+from modeldeploy.core.judgement.wording import reference, span, statistic
 
 __all__ = [
+    "BEYOND_WARN",
     "Answer",
     "Counters",
     "Evidence",
@@ -35,11 +45,16 @@ __all__ = [
     "Number",
     "Query",
     "QueryFailed",
+    "References",
     "Roles",
     "Row",
     "advance",
     "apart",
     "assess",
+    "histogram",
+    "history_spec",
+    "history_steps",
+    "lacks_history",
     "narrowed",
     "problems",
     "queries",
@@ -47,6 +62,11 @@ __all__ = [
     "requests",
     "share_out",
     "single",
+    "snapshot_queries",
+    "span",
     "statistic",
     "together",
+    "windows",
+    "with_history",
+    "without_clumps",
 ]

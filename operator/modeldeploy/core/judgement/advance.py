@@ -4,13 +4,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.core.judgement import histogram
+from modeldeploy.core.drift.window import WEEK
+from modeldeploy.core.judgement import drifting, histogram
 from modeldeploy.core.judgement.counters import Increments, Parts, Pod, difference
-from modeldeploy.core.judgement.plan import Kind, Plan, plans, share
+from modeldeploy.core.judgement.plan import Kind, Plan, plans, share, threshold
 from modeldeploy.core.judgement.queries import (
     Answer,
     Counters,
@@ -19,6 +21,7 @@ from modeldeploy.core.judgement.queries import (
     Query,
     QueryFailed,
     custom_query,
+    families,
     question,
 )
 from modeldeploy.core.judgement.roles import Roles
@@ -42,6 +45,7 @@ def advance(
     roles: Roles,
     answers: Mapping[Query, Answer],
     at: datetime,
+    references: drifting.References = MappingProxyType({}),
 ) -> Evidence:
     """The evidence after a look at `at`. A look that is not later than the last one changes nothing.
 
@@ -53,6 +57,7 @@ def advance(
         roles: Who is on trial at `at`.
         answers: To the questions of `queries`; a missing one counts as failed.
         at: The time that Prometheus was asked about, in UTC.
+        references: What drift is measured from, by metric, as far as that isn't counted along.
     """
     now = at.timestamp()
     if now <= evidence.at:
@@ -60,11 +65,12 @@ def advance(
     evidence = evidence.with_roles(roles)
     scene = _Scene(roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now)
     pods: dict[str, Mapping[str, Pod]] = {}
-    grown: dict[Family, Increments] = {}
-    for family in _families(spec):
-        answer = answers.get(question(spec, family))
-        rows = answer.rows if isinstance(answer, Counters) else ()
-        pods[family], grown[family] = difference(evidence.pods.get(family, {}), rows, now)
+    grown: dict[str, Increments] = {}
+    for family, ago in _families(spec):
+        answer = answers.get(question(spec, family, ago))
+        rows, key = answer.rows if isinstance(answer, Counters) else (), _key(family, ago)
+        pods[key], grown[key] = difference(evidence.pods.get(key, {}), rows, now, scene.interval)
+    look = drifting.Look(spec, roles, now, threshold(spec), references)
     metrics = {}
     for planned in plans(spec):
         metric = planned.metric
@@ -77,6 +83,11 @@ def advance(
             metrics[metric.name] = _numbers(judged, mine, scene)
         else:
             judged = _answered(judged, answers.get(question(spec, planned.family)))
+            if planned.drift is not None:
+                before = grown.get(_key(planned.family, WEEK), Increments())
+                judged = drifting.followed(planned, judged, grown[planned.family], before, look)
+                metrics[metric.name] = judged
+                continue
             metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
     return replace(
         evidence,
@@ -96,9 +107,14 @@ class _Scene(NamedTuple):
     now: float
 
 
-def _families(spec: ModelDeploymentSpec) -> Iterable[Family]:
-    wanted = [Family.REQUESTS, *(planned.family for planned in plans(spec))]
-    return dict.fromkeys(family for family in wanted if family is not None)
+def _families(spec: ModelDeploymentSpec) -> Iterable[tuple[Family, float]]:
+    wanted = [one for metric in spec.monitoring.metrics for one in families(metric)]
+    return dict.fromkeys([(Family.REQUESTS, 0.0), *wanted])
+
+
+def _key(family: Family, ago: float) -> str:
+    """What a family's counters are kept under, now and as they stood before."""
+    return f"{family} {ago:.0f}" if ago else family
 
 
 def _asked_in_step(grown: Increments, scene: _Scene) -> float:

@@ -8,6 +8,7 @@ from modeldeploy.api.v1alpha1.monitoring import Category, Metric, NoDataPolicy
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.judgement.drift_verdict import assessed
 from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
 from modeldeploy.core.judgement.likelihood import gains_of_rate, samples_needed
 from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
@@ -103,6 +104,10 @@ def assess(
     window, stale_after = seconds(spec.monitoring.window), STALE * seconds(spec.monitoring.interval)
     found = []
     for planned in plans(spec):
+        if planned.drift is not None:
+            judged = evidence.judged(planned)
+            found.append(assessed(planned, judged, roles, spec, now.timestamp(), stale_after))
+            continue
         case = _Case(planned, evidence.judged(planned), roles, limit, window, stale_after, now.timestamp())
         found.append(_with_values(case, _verdict(case)))
     return tuple(found)

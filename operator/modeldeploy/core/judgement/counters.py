@@ -37,7 +37,7 @@ class Increments:
 
 
 def difference(
-    pods: Mapping[str, Pod], rows: Iterable[Row], at: float
+    pods: Mapping[str, Pod], rows: Iterable[Row], at: float, apart: float = 0.0
 ) -> tuple[Mapping[str, Pod], Increments]:
     """The counters as they stand now, and what was added since.
 
@@ -45,12 +45,19 @@ def difference(
     router) that appears on a pod seen before was born since then, so all of it is growth. A count that fell
     was reset with its pod's container: all of that pod's counts are growth. A pod that is missing adds
     nothing now, and what it counted meanwhile when it is back.
+
+    Args:
+        pods: As last seen.
+        rows: The counters now.
+        at: Now, in seconds since 1970.
+        apart: Seconds between looks; a pod is not forgotten for want of a look.
     """
     now: dict[str, dict[str, dict[str, float]]] = {}
     for row in rows:
         now.setdefault(row.pod, {}).setdefault(row.revision, {})[row.part] = row.value
     grown: dict[str, dict[str, float]] = {}
-    kept = {name: pod for name, pod in pods.items() if at - pod.seen_at <= FORGET_AFTER}
+    patience = max(FORGET_AFTER, 2.0 * apart)
+    kept = {name: pod for name, pod in pods.items() if at - pod.seen_at <= patience}
     for name, seen in now.items():
         counts: Mapping[str, Parts] = seen
         before = kept.get(name)

@@ -5,10 +5,11 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from modeldeploy.api.quantity import fraction, magnitude
+from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource
 from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
-from modeldeploy.core.judgement.queries import PRESET_FAMILY
+from modeldeploy.core.judgement.queries import BUCKET_FAMILY, PRESET_FAMILY
 from modeldeploy.core.judgement.sources import AMONG, COUNT, GRPC, TOTAL, Family, has_mean_only
 
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     """A sum and a count: a number without a known spread."""
     GAUGE = "gauge"
     """A number that a user's query yields."""
+    DRIFT = "drift"
+    """The distance of a histogram from a reference's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Plan:
         quantile: Of a latency.
         low: Lower bound of a mean or a gauge.
         high: Upper bound of a mean or a gauge, in its own unit; of a latency, in milliseconds.
+        drift: Bounds of a distance.
     """
 
     metric: Metric
@@ -74,13 +78,21 @@ class Plan:
     quantile: float = 0.0
     low: float | None = None
     high: float | None = None
+    drift: Drift | None = None
+
+    @property
+    def blames_by_drift(self) -> bool:
+        """Whether it holds the candidate against stable, of which inputs say nothing."""
+        if self.drift is None or self.metric.category is Category.INPUT:
+            return False
+        return self.drift.reference.source is ReferenceSource.STABLE
 
     @property
     def tests(self) -> int:
         """Chances of a false breach that must share alpha; inputs blame nobody."""
         if self.metric.category is Category.INPUT:
             return 0
-        return len(self.limits) + (self.ratio is not None)
+        return len(self.limits) + (self.ratio is not None) + self.blames_by_drift
 
     @property
     def detect(self) -> float:
@@ -89,7 +101,12 @@ class Plan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes when evidence gathered so far no longer speaks of the same bounds."""
+        """Changes when evidence gathered so far no longer speaks of the same bounds.
+
+        Of drift the counts are kept, and they serve any bounds.
+        """
+        if self.drift is not None:
+            return f"{self.kind} {self.family} {self.drift.reference.source}"
         return f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high}"
 
 
@@ -112,6 +129,8 @@ def plan(metric: Metric, *, mean_only: bool = False) -> Plan:
     ratio = None if metric.compare is None else float(metric.compare.max_ratio)
     if metric.preset is None:
         return Plan(metric, Kind.GAUGE, None, low=low, high=high)
+    if metric.drift is not None:
+        return Plan(metric, Kind.DRIFT, BUCKET_FAMILY.get(metric.preset), drift=metric.drift)
     family = PRESET_FAMILY[metric.preset]
     if family in {Family.SIZE, Family.BRIGHTNESS}:
         return Plan(metric, Kind.MEAN, family, low=low, high=high)

@@ -5,16 +5,19 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from modeldeploy.api.quantity import fraction, seconds
+from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
+from modeldeploy.core.judgement.queries import BUCKET_FAMILY
 from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
 from modeldeploy.core.promql import QueryError, confine, substitute
 
 _SHORTEST, _LONGEST = 1.0, 3600.0
 _LONGEST_INTEGER = 1024
 _LONGEST_WINDOW = 7 * 86400.0
+_AT_MOST_ONE = frozenset({Statistic.JENSEN_SHANNON, Statistic.KOLMOGOROV_SMIRNOV})
 _RATIOS = frozenset({Preset.ERROR_RATIO, Preset.NULL_RATIO, Preset.MISSING_RATIO})
 
 
@@ -87,8 +90,10 @@ def _bounds(metric: Metric) -> list[str]:
         return [": gives nothing to measure; add preset or query"]
     if metric.preset is not None and metric.query is not None:
         return [": gives both preset and query; remove one"]
+    if metric.drift is not None:
+        return _drift(metric, metric.drift)
     if metric.max is None and metric.min is None and metric.compare is None:
-        return [": has no bound; add max, min or compare"]
+        return [": has no bound; add max, min, compare or drift"]
     found = [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
     if found:
         return found
@@ -151,7 +156,37 @@ def _runtime(metric: Metric, spec: ModelDeploymentSpec) -> list[str]:
     if metric.preset in QUANTILES and metric.compare is not None and has_mean_only(spec):
         fault = f".compare: runtime {runtime} exports the mean of latencies only, which can't be compared"
         return [f"{fault}; remove compare, or take traffic.provider: Router"]
+    if metric.preset in QUANTILES and metric.drift is not None and has_mean_only(spec):
+        fault = f".drift: runtime {runtime} exports the mean of latencies only, and no histogram"
+        return [f"{fault}; remove the metric, or take traffic.provider: Router"]
     return []
+
+
+def _drift(metric: Metric, drift: Drift) -> list[str]:
+    found, reference = [], drift.reference
+    if metric.max is not None or metric.min is not None or metric.compare is not None:
+        found.append(".drift: is judged by itself; make a metric of its own for max, min and compare")
+    if metric.preset not in BUCKET_FAMILY:
+        known = ", ".join(sorted(BUCKET_FAMILY))
+        found.append(f".drift: needs a histogram; only {known} have one")
+    if not 0.0 < drift.fail < math.inf:
+        found.append(f".drift.fail: {drift.fail:g} would make any difference a breach; write e.g. 0.25")
+    if drift.statistic in _AT_MOST_ONE and drift.fail > 1.0:
+        found.append(
+            f".drift.fail: {drift.statistic} is 1 at most and never reaches {drift.fail:g}; lower it"
+        )
+    if drift.warn is not None and not drift.warn < drift.fail:
+        found.append(
+            f".drift.warn: {drift.warn:g} is not below fail {drift.fail:g}; lower warn or raise fail"
+        )
+    is_file = reference.source is ReferenceSource.TRAINING
+    if is_file and reference.config_map is None:
+        found.append(
+            ".drift.reference.configMap: is missing; name the ConfigMap that holds the training's file"
+        )
+    if reference.config_map is not None and not is_file:
+        found.append(f".drift.reference.configMap: source {reference.source} reads no file; remove it")
+    return found
 
 
 def _query(metric: Metric) -> list[str]:

@@ -13,9 +13,11 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
+from modeldeploy.api.v1alpha1.drift import ReferenceSource
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core.drift.window import WEEK
 from modeldeploy.core.judgement import sources
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import Family, Source
@@ -31,6 +33,14 @@ PRESET_FAMILY = {
     Preset.INPUT_SIZE: Family.SIZE,
     Preset.BRIGHTNESS: Family.BRIGHTNESS,
 }
+BUCKET_FAMILY = {
+    Preset.LATENCY_P50: Family.LATENCY,
+    Preset.LATENCY_P95: Family.LATENCY,
+    Preset.LATENCY_P99: Family.LATENCY,
+    Preset.INPUT_SIZE: Family.SIZE_BUCKETS,
+    Preset.BRIGHTNESS: Family.BRIGHTNESS_BUCKETS,
+}
+"""Where the distribution of a preset's values comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +52,13 @@ class Query:
         family: The counters it yields, for every object of the cluster; None for a user's own query.
         runtime: The counters are those that this runtime itself exports; None for those of the router and
             of a model's telemetry.
+        ago: They are asked for as they stood so many seconds before.
     """
 
     expression: str
     family: Family | None = None
     runtime: Runtime | None = None
+    ago: float = 0.0
 
     @property
     def source(self) -> Source:
@@ -111,8 +123,8 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
     """
     found = {question(spec, Family.REQUESTS): None}
     for metric in spec.monitoring.metrics:
-        if metric.preset is not None:
-            found[question(spec, PRESET_FAMILY[metric.preset])] = None
+        for family, ago in families(metric):
+            found[question(spec, family, ago)] = None
         for revision in roles.revisions:
             query = custom_query(metric, namespace, name, revision)
             if query is not None:
@@ -120,29 +132,47 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
     return tuple(found)
 
 
-def question(spec: ModelDeploymentSpec, family: Family) -> Query:
+def families(metric: Metric) -> tuple[tuple[Family, float], ...]:
+    """The families of a metric's counters, and how many seconds before now each is asked for."""
+    if metric.preset is None:
+        return ()
+    if metric.drift is None:
+        return ((PRESET_FAMILY[metric.preset], 0.0),)
+    family = BUCKET_FAMILY.get(metric.preset)
+    if family is None:
+        return ()
+    if metric.drift.reference.source is ReferenceSource.LAST_WEEK:
+        return (family, 0.0), (family, WEEK)
+    return ((family, 0.0),)
+
+
+def question(spec: ModelDeploymentSpec, family: Family, ago: float = 0.0) -> Query:
     """The question for a family's counters, under the names that they have for this object."""
-    return family_query(family, runtime=sources.asked_of(spec, family))
+    return family_query(family, runtime=sources.asked_of(spec, family), ago=ago)
 
 
 @lru_cache(maxsize=1024)
-def family_query(family: Family, matchers: str = "", *, runtime: Runtime | None = None) -> Query:
+def family_query(
+    family: Family, matchers: str = "", *, runtime: Runtime | None = None, ago: float = 0.0
+) -> Query:
     """The question for a family's counters, narrowed by further matchers if any are given.
 
     Args:
         family: What is asked for.
         matchers: Further ones, each with a comma before it.
         runtime: Whose own counts are asked for; None for the router's and a model's telemetry.
+        ago: They are asked for as they stood so many seconds before.
     """
-    return Query(_expression([sources.source(family, runtime)], matchers=matchers), family, runtime)
+    expression = _expression([sources.source(family, runtime)], matchers=matchers, ago=ago)
+    return Query(expression, family, runtime, ago)
 
 
 def together(asked: Sequence[Query]) -> str:
-    """One expression for several families' questions: an evaluation in one go, and one answer."""
+    """One expression for several families' questions about one time: one evaluation, and one answer."""
     if len(asked) == 1:
         return asked[0].expression
     found = [query.source for query in asked if query.family is not None]
-    return _expression(found, ("__name__",))
+    return _expression(found, ("__name__",), ago=asked[0].ago)
 
 
 def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any]]:
@@ -160,15 +190,18 @@ def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any
     return found
 
 
-def _expression(found: Sequence[Source], parts: Iterable[str] = (), matchers: str = "") -> str:
+def _expression(
+    found: Sequence[Source], parts: Iterable[str] = (), matchers: str = "", ago: float = 0.0
+) -> str:
     names = list(dict.fromkeys(name for source in found for name in source.names))
     labels = dict.fromkeys((*parts, *(label for source in found for label in source.labels)))
     named = f'__name__="{names[0]}"' if len(names) == 1 else f'__name__=~"{"|".join(names)}"'
     # A series without the label has it empty, so what is left out of one family leaves the others alone.
     unless = dict.fromkeys(f',{source.unless[0]}!~"{source.unless[1]}"' for source in found if source.unless)
+    then = f" offset {ago:.0f}s" if ago else ""
     return (
         f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(labels)}) "
-        f'({{{named},modeldeploy_revision!=""{"".join(unless)}{matchers}}})'
+        f'({{{named},modeldeploy_revision!=""{"".join(unless)}{matchers}}}{then})'
     )
 
 
@@ -177,7 +210,7 @@ def narrowed(query: Query, namespace: str, name: str) -> Query:
     if query.family is None:
         return query
     matchers = f',namespace="{namespace}",modeldeploy_name="{name}"'
-    return family_query(query.family, matchers, runtime=query.runtime)
+    return family_query(query.family, matchers, runtime=query.runtime, ago=query.ago)
 
 
 def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Query | None:

@@ -22,6 +22,8 @@ class Family(StrEnum):
     MISSING = "missing"
     SIZE = "size"
     BRIGHTNESS = "brightness"
+    SIZE_BUCKETS = "sizeBuckets"
+    BRIGHTNESS_BUCKETS = "brightnessBuckets"
 
 
 class Source(NamedTuple):
@@ -75,6 +77,15 @@ def _from_microseconds(_label: str, edge: str) -> str:
     return f"{float(edge) / 1000:.12g}"
 
 
+def _bucket(label: str, value: str) -> str:
+    return value if label == "le" else TOTAL
+
+
+def _distribution(name: str) -> Source:
+    """A histogram: its buckets by upper edge, and the sum of all."""
+    return Source((f"{name}_bucket", f"{name}_sum"), ("le", "__name__"), _bucket)
+
+
 def _triton(label: str, value: str) -> str:
     """Triton counts failures by reason (older ones without); a caller that gave up is no fault of it."""
     if label == "reason":
@@ -115,6 +126,8 @@ SOURCES: Mapping[Family, Source] = {
     Family.BRIGHTNESS: Source(
         ("model_input_brightness_sum", "model_input_brightness_count"), ("__name__",), _plain
     ),
+    Family.SIZE_BUCKETS: _distribution("model_input_size"),
+    Family.BRIGHTNESS_BUCKETS: _distribution("model_input_brightness"),
 }
 """The router's counts, and what `modeltelemetry` or a server that follows it exports."""
 
@@ -174,6 +187,7 @@ SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
         Family.SIZE: Source(
             ("vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"), ("__name__",), _plain
         ),
+        Family.SIZE_BUCKETS: _distribution("vllm:request_prompt_tokens"),
     },
     Runtime.BENTOML: {
         Family.REQUESTS: Source(

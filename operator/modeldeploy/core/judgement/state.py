@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from modeldeploy.core.drift.measure import Drifting
 from modeldeploy.core.judgement.confidence import Stretch
 from modeldeploy.core.judgement.counters import Pod
 from modeldeploy.core.judgement.dispersion import Dispersion
@@ -111,6 +112,7 @@ class Judged:
         dispersed: The dispersion was known before the last look, so the evidence has been divided by it.
         failure: Why the last question failed; None if it was answered.
         absence: What the last answer held instead of data; None if it held some.
+        drifting: Of a drift: the histograms, and what they say; None of anything else.
     """
 
     fingerprint: str
@@ -121,6 +123,7 @@ class Judged:
     dispersed: bool = False
     failure: str | None = None
     absence: str | None = None
+    drifting: Drifting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class Evidence:
     Attributes:
         at: Time of the last look, in seconds since 1970.
         roles: Whom it was about.
-        pods: By family, each pod's counters as last seen.
+        pods: By question, each pod's counters as last seen.
         metrics: By name.
         step_requests: Requests that the candidate has answered in the step under way.
     """

@@ -1,11 +1,27 @@
 """Numbers as people read them, with their units."""
 
+from modeldeploy.api.quantity import spell_duration
+from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
 from modeldeploy.api.v1alpha1.monitoring import Metric
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core.drift.window import WINDOWS
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.plan import Kind, Plan, plan
 from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Track
 
+_SHORT = {
+    Statistic.PSI: "PSI",
+    Statistic.JENSEN_SHANNON: "Jensen-Shannon distance",
+    Statistic.KOLMOGOROV_SMIRNOV: "Kolmogorov-Smirnov distance",
+    Statistic.MEAN_SHIFT: "mean shift",
+}
+_SOURCES = {
+    ReferenceSource.TRAINING: "training",
+    ReferenceSource.STABLE: "stable",
+    ReferenceSource.PREVIOUS: "the previous version",
+    ReferenceSource.LAST_WEEK: "last week",
+}
 _NOUNS = {
     Family.REQUESTS: "requests",
     Family.LATENCY: "requests",
@@ -13,6 +29,8 @@ _NOUNS = {
     Family.MISSING: "values",
     Family.SIZE: "inputs",
     Family.BRIGHTNESS: "inputs",
+    Family.SIZE_BUCKETS: "inputs",
+    Family.BRIGHTNESS_BUCKETS: "inputs",
 }
 
 
@@ -68,7 +86,9 @@ def spell(planned: Plan, value: float) -> str:
 
 
 def bounds(metric: Metric) -> str:
-    """The bounds as the user wrote them: `max 5%, max ratio 1.2`."""
+    """The bounds as the user wrote them: `max 5%, max ratio 1.2`, `PSI warn 0.1, fail 0.25`."""
+    if metric.drift is not None:
+        return f"{short(metric.drift)} {drift_bounds(metric.drift)}"
     parts = [
         f"{word} {bound}" for word, bound in (("min", metric.min), ("max", metric.max)) if bound is not None
     ]
@@ -79,6 +99,8 @@ def bounds(metric: Metric) -> str:
 
 def statistic(metric: Metric) -> str:
     """What finds a breach of the metric once no rollout runs."""
+    if metric.drift is not None:
+        return f"{short(metric.drift)}, with an e-detector of two samples"
     kind = plan(metric).kind
     if kind is Kind.MEAN:
         return "mean over the window"
@@ -86,5 +108,29 @@ def statistic(metric: Metric) -> str:
 
 
 def reference(metric: Metric) -> str:
-    """What it is held against once no rollout runs, as the user wrote it: `max 5%`."""
+    """What it is held against once no rollout runs: `max 5%`, `training (fail 0.25)`."""
+    if metric.drift is not None:
+        return f"{source(metric.drift)} ({drift_bounds(metric.drift)})"
     return bounds(metric.model_copy(update={"compare": None}))
+
+
+def span(metric: Metric, spec: ModelDeploymentSpec) -> str:
+    """What the metric's value is taken over: `2m`, for a drift `1d`."""
+    if metric.drift is None:
+        return spec.monitoring.window
+    return spell_duration(WINDOWS[spec.monitoring.expected_change].current)
+
+
+def short(drift: Drift) -> str:
+    """The statistic of a drift: `PSI`."""
+    return _SHORT[drift.statistic]
+
+
+def source(drift: Drift) -> str:
+    """What a drift is measured from: `training`."""
+    return _SOURCES[drift.reference.source]
+
+
+def drift_bounds(drift: Drift) -> str:
+    """The bounds of a drift: `warn 0.1, fail 0.25`."""
+    return f"{'' if drift.warn is None else f'warn {drift.warn:g}, '}fail {drift.fail:g}"

@@ -106,6 +106,10 @@ class Revision:
                 yield Row(revision, "router-0", f"{edge:g}", (counts["all"] - slower) * fast)
             yield Row(revision, "router-0", "+Inf", counts["all"])
             return
+        if family in {Family.SIZE_BUCKETS, Family.BRIGHTNESS_BUCKETS}:
+            for upper, share in (("50", 0.3), ("100", 0.8), ("+Inf", 1.0)):
+                yield Row(revision, f"model-{revision}", upper, share * counts["all"])
+            return
         for part, value in counts.items():
             if family is Family.REQUESTS and part in {"2", "5"}:
                 yield Row(revision, "router-0", part, value)

@@ -24,7 +24,7 @@ def test_a_sound_spec_has_none() -> None:
         ({"max": "101%"}, ".max: 101% is no share; give a percentage from 0% to 100%"),
         ({"max": 5}, ".max: 5 is no share"),
         ({"max": "9" * 31 + "%"}, ".max: 9"),
-        ({"max": None}, ": has no bound; add max, min or compare"),
+        ({"max": None}, ": has no bound; add max, min, compare or drift"),
         ({"preset": None}, ": gives nothing to measure; add preset or query"),
         ({"query": "x"}, ": gives both preset and query; remove one"),
         ({"preset": "latencyP95"}, ".max: 5% is no latency; give a duration, e.g. 300ms"),
