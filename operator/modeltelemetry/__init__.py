@@ -20,6 +20,9 @@ In a Starlette application::
     app = Starlette(routes=[Route("/infer", infer, methods=["POST"]), *telemetry_routes(telemetry)])
     app.add_middleware(TelemetryMiddleware, telemetry=telemetry, paths={"/infer": "digits"})
 
+A training job writes with :class:`Reference` what the model was trained on, in the same buckets, so that
+drift can be measured from it.
+
 Revision and model version are never labels here: scraping puts them on from the pod's labels, so a server
 cannot claim to be another revision. Request ids are never labels either.
 """
@@ -28,11 +31,13 @@ from modeltelemetry.endpoints import feedback_endpoint, metrics_endpoint, teleme
 from modeltelemetry.metrics import Buckets
 from modeltelemetry.middleware import TelemetryMiddleware
 from modeltelemetry.recorder import Recorder
+from modeltelemetry.reference import Reference
 from modeltelemetry.telemetry import Telemetry
 
 __all__ = [
     "Buckets",
     "Recorder",
+    "Reference",
     "Telemetry",
     "TelemetryMiddleware",
     "feedback_endpoint",

@@ -143,7 +143,7 @@ class Recording:
         label, pattern = query.source.unless or ("", "")
         for name in query.source.names:
             for series in self._by_name.get(name, {}).values():
-                value = series.at(moment)
+                value = series.at(moment - query.ago)
                 if label and re.fullmatch(pattern, series.labels.get(label, "")):
                     continue
                 if value is not None:

@@ -35,6 +35,7 @@ MEANINGS: Mapping[str, str] = {
     quantity.BOUND_PATTERN: "must be a number with its unit, e.g. 300ms, 1% or 25 (quote a fraction: '0.5')",
     quantity.PERCENT_PATTERN: "must be a percentage, e.g. 1% or 0.5%",
     texts.INTERVAL_PATTERN: "must be a time between 1s and 1h, e.g. 10s or 1m",
+    texts.KEY_PATTERN: "must hold letters, digits, '-', '_' and '.' only",
     texts.RATIO_PATTERN: "must be a number such as 2 or, quoted, '1.2'",
     texts.PATH_PATTERN: "must be an absolute HTTP path, e.g. /metrics",
     texts.VERSION_PATTERN: "must hold letters, digits, '-', '_' and '.' only, no sign at either end",

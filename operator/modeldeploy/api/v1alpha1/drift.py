@@ -81,5 +81,6 @@ class Drift(Part):
         "chance, too, however often one looks."
     )
     reference: Reference = Field(
-        default=Reference(source=ReferenceSource.PREVIOUS), description="What values are compared with."
+        default_factory=lambda: Reference(source=ReferenceSource.PREVIOUS),
+        description="What values are compared with. Defaults to source Previous.",
     )

@@ -36,6 +36,13 @@ def add_arguments(commands: Any) -> None:
         help="series instead: a table (.csv), or OpenMetrics text with times",
     )
     one.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="what drift from training is measured from: the file that the training job exported (default: "
+        "the ConfigMap, if it stands in the manifest's file)",
+    )
+    one.add_argument(
         "--from", dest="begin", metavar="T", help="the first look (default: a file's first time)"
     )
     one.add_argument(

@@ -1,6 +1,6 @@
 """The manifest and the times, read with a sentence for all that can be wrong with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,9 @@ from modeldeploy.adapters.history import Ticket
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.cli.backtest.problem import WrongInput
+from modeldeploy.cli.backtest.training import training
 from modeldeploy.core import judgement
+from modeldeploy.core.judgement import References
 from modeldeploy.core.request import read_spec
 
 KIND = "ModelDeployment"
@@ -21,19 +23,32 @@ KIND = "ModelDeployment"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The object whose past is judged, by the metrics that stand in the file now."""
+    """The object whose past is judged, by the metrics that stand in the file now.
+
+    Attributes:
+        who: The object.
+        spec: What it asks for.
+        references: What drift from training is measured from, by name of the metric.
+    """
 
     who: Ticket
     spec: ModelDeploymentSpec
+    references: References
 
 
-def read_manifest(path: Path, namespace: str | None) -> Manifest:
+def read_manifest(path: Path, namespace: str | None, reference: Path | None = None) -> Manifest:
     """The one ModelDeployment in a file.
+
+    Args:
+        path: The file.
+        namespace: To take instead of the manifest's own.
+        reference: The file of a training job; None for the ConfigMaps beside the manifest.
 
     Raises:
         WrongInput: There is none, or it can't be judged by.
     """
-    obj = _only(path)
+    found = _documents(path)
+    obj = _only(path, found)
     metadata = obj.get("metadata") or {}
     if not isinstance(metadata, Mapping) or not metadata.get("name"):
         raise WrongInput(f"{path}: metadata.name is missing; series are found by it")
@@ -49,16 +64,20 @@ def read_manifest(path: Path, namespace: str | None) -> Manifest:
         raise WrongInput(f"{path}: {'; '.join(wrong)}")
     where = namespace or metadata.get("namespace") or "default"
     store = Endpoint.of(request.spec.monitoring.prometheus)
-    return Manifest(Ticket(str(where), str(metadata["name"]), store), request.spec)
+    who = Ticket(str(where), str(metadata["name"]), store)
+    return Manifest(who, request.spec, training(path, found, request.spec, reference))
 
 
-def _only(path: Path) -> Mapping[str, Any]:
+def _documents(path: Path) -> list[Any]:
     try:
-        found = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
+        return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
     except OSError as error:
         raise WrongInput(f"{path}: can't be read: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise WrongInput(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+
+
+def _only(path: Path, found: Sequence[Any]) -> Mapping[str, Any]:
     kinds = [one.get("kind") if isinstance(one, Mapping) else None for one in found]
     mine = [one for one, kind in zip(found, kinds, strict=True) if kind == KIND]
     if len(mine) == 1:

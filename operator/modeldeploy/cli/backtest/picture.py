@@ -19,7 +19,7 @@ from modeldeploy.cli.backtest.problem import WrongInput
 from modeldeploy.cli.backtest.report import Report
 from modeldeploy.core.backtest import Course, phase_at
 from modeldeploy.core.judgement.plan import Kind, Plan, value
-from modeldeploy.core.judgement.wording import bounds, noun
+from modeldeploy.core.judgement.wording import bounds, noun, short
 
 STABLE, CANDIDATE, BOUND, BREACH, TRIAL = "#1b7837", "#2166ac", "#b2182b", "#f4a582", "#e8eef6"
 WIDTH, ROW, MARGIN = 11.0, 2.1, 1.3
@@ -116,6 +116,8 @@ def _levels(planned: Plan) -> list[float]:
     if planned.kind is Kind.LATENCY:
         return [] if planned.high is None else [planned.high]
     metric = planned.metric
+    if metric.drift is not None:
+        return [level for level in (metric.drift.warn, metric.drift.fail) if level is not None]
     return [level for bound in (metric.min, metric.max) if (level := value(bound)) is not None]
 
 
@@ -130,6 +132,8 @@ def _said(report: Report, course: Course) -> str:
 
 
 def _unit(planned: Plan) -> str:
+    if planned.drift is not None:
+        return short(planned.drift)
     if planned.kind is Kind.SHARE:
         return f"% of {noun(planned)}"
     return "ms" if planned.kind is Kind.LATENCY else planned.metric.preset or "value of query"

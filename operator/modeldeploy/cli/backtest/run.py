@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, write: Callable[[str], None], now: datetime
         WrongInput: Something given can't be used.
     """
     draw = output.prepared(options)
-    manifest = read_manifest(options.filename, options.namespace)
+    manifest = read_manifest(options.filename, options.namespace, options.reference)
     begin, end, source = _opened(options, manifest, now)
     with closing(source):
         report = asyncio.run(_replayed(options, manifest, source, begin, end))
@@ -107,7 +107,7 @@ async def _replayed(
         for name in revisions
         if (query := custom_query(metric, who.namespace, who.name, name))
     }
-    replay = Replay(spec, who.namespace, who.name, found, begin)
+    replay = Replay(spec, who.namespace, who.name, found, begin, manifest.references)
     async for at, answers in past(families, own):
         replay.look(at, answers)
     return Report(who, source.name, begin, end, interval, found, replay.courses)
@@ -120,7 +120,7 @@ async def _activity(
 ) -> Activity | None:
     """Who was asked when, by the count of requests, else by what else is counted; None without any series."""
     counts = [query for query in families if query.family is Family.REQUESTS]
-    others = [query for query in families if query.family is not Family.REQUESTS]
+    others = [query for query in families if query.family is not Family.REQUESTS and not query.ago]
     for queries in (counts, others):
         activity, seen = Activity(), False
         if not queries:

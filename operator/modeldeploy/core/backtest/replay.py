@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
@@ -13,7 +14,8 @@ from modeldeploy.core import judgement
 from modeldeploy.core.assessment import Assessment, Blame
 from modeldeploy.core.backtest.consequence import Consequence, consequence
 from modeldeploy.core.backtest.phases import Phase, phase_at
-from modeldeploy.core.judgement import Answer, Evidence, Query, Roles
+from modeldeploy.core.backtest.previous import Previous
+from modeldeploy.core.judgement import Answer, Evidence, Query, References, Roles
 from modeldeploy.core.judgement.assess import MEAN_SAMPLES
 from modeldeploy.core.judgement.plan import Kind, Plan, plans
 from modeldeploy.core.judgement.wording import measured
@@ -86,6 +88,7 @@ class Replay:
         name: The object's.
         phases: Who was who.
         since: Looks before this time only gather evidence.
+        references: Of drift from training, by name of the metric.
     """
 
     def __init__(
@@ -95,16 +98,19 @@ class Replay:
         name: str,
         phases: Sequence[Phase],
         since: datetime,
+        references: References = MappingProxyType({}),
     ) -> None:
         self.courses = tuple(Course(planned) for planned in plans(spec))
         self._spec, self._namespace, self._name = spec, namespace, name
         self._phases, self._since = phases, since
         self._evidence = Evidence()
+        self._references, self._previous = references, Previous(spec)
         self._led_to = lru_cache(maxsize=4096)(self._ask)
 
     def look(self, at: datetime, answers: Mapping[Query, Answer]) -> tuple[Assessment, ...]:
         """Judge one tick; the verdicts, in spec's order."""
         roles = phase_at(self._phases, at.timestamp()).roles
+        self._previous.look(at.timestamp(), answers, roles)
         self._evidence = judgement.advance(
             self._evidence,
             self._spec,
@@ -113,6 +119,7 @@ class Replay:
             roles=roles,
             answers=answers,
             at=at,
+            references={**self._references, **self._previous.references},
         )
         found = judgement.assess(self._evidence, self._spec, roles, at)
         if at >= self._since:
@@ -121,9 +128,12 @@ class Replay:
         return found
 
     def _note(self, course: Course, said: Assessment, roles: Roles, at: datetime) -> None:
-        tracks = self._evidence.judged(course.planned).tracks
+        judged = self._evidence.judged(course.planned)
+        tracks = judged.tracks
         value = measured(course.planned, tracks.get(roles.subject or ""))
         stable = measured(course.planned, tracks.get(roles.stable or "")) if roles.candidate else None
+        if judged.drifting is not None:
+            value = judged.drifting.measured.size
         if said.verdict in (Verdict.NO_DATA, Verdict.ERROR):  # what was measured before is no value of now
             value, course.failure = None, said.message
         course.times.append(at.timestamp())
@@ -172,6 +182,8 @@ def closeness(planned: Plan, value: float | None, stable: float | None) -> float
     """
     if value is None:
         return None
+    if planned.drift is not None:
+        return value / planned.drift.fail
     low, high = planned.low, planned.high
     limits = planned.limits if planned.kind is Kind.SHARE else ()
     found = [limit.events(value, 1.0) / limit.rate for limit in limits if limit.rate > 0.0]

@@ -17,6 +17,7 @@ It is taken off before a distance is compared with anything.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from modeldeploy.api.v1alpha1.drift import Statistic
 from modeldeploy.core.drift.buckets import Histogram
@@ -35,6 +36,8 @@ def raw(statistic: Statistic, current: Histogram, reference: Histogram) -> float
     """
     if statistic is Statistic.MEAN_SHIFT:
         spread = reference.deviation
+        if current.total is None or reference.total is None:  # one way or the other, of both
+            current, reference = replace(current, total=None), replace(reference, total=None)
         return (current.mean - reference.mean) / spread if spread else 0.0
     if statistic is Statistic.KOLMOGOROV_SMIRNOV:
         return kolmogorov_smirnov(shares(current.counts), shares(reference.counts))

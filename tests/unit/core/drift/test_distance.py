@@ -86,6 +86,11 @@ def test_a_shift_of_the_mean_is_counted_in_deviations_of_the_reference() -> None
         assert found == pytest.approx(expected, rel=0.01)
 
 
+def test_a_sum_that_only_one_of_both_has_is_not_used() -> None:
+    one, other = histogram([10, 20, 30, 40, 30, 20, 10, 5], 1e6), histogram([10, 20, 30, 40, 30, 20, 10, 5])
+    assert raw(Statistic.MEAN_SHIFT, one, other) == raw(Statistic.MEAN_SHIFT, other, one) == 0.0
+
+
 @pytest.mark.parametrize("statistic", list(Statistic))
 def test_the_same_is_at_no_distance(statistic: Statistic) -> None:
     one = histogram([10, 20, 30, 40, 30, 20, 10, 5])
