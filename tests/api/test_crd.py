@@ -138,6 +138,7 @@ PLACES = list(places())
 WRONG_TYPE = {
     "string": 2026,
     "integer": "text",
+    "number": "text",
     "boolean": "text",
     "object": "text",
     "array": "text",
@@ -173,7 +174,7 @@ def wrong_values(of: dict[str, Any], path: Path_, node: Schema) -> Iterator[Wron
 def out_of_range(node: Schema) -> Iterator[tuple[Any, str]]:
     kind = node.get("type")
     if "minimum" in node and kind:
-        yield node["minimum"] - 1, f"should be greater than or equal to {node['minimum']}"
+        yield node["minimum"] - 1, f"should be greater than or equal to {node['minimum']:g}"
     if "maximum" in node:
         yield node["maximum"] + 1, "should be less than or equal to"
     if "maxLength" in node and kind:
