@@ -128,6 +128,11 @@ class Play:
         except NotFound:
             return None
 
+    async def until_snapshot(self, *, there: bool) -> None:
+        async with asyncio.timeout(30):
+            while (await self.snapshot() is not None) is not there:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.2)
+
 
 @pytest_asyncio.fixture
 async def play(
@@ -222,11 +227,7 @@ async def test_what_the_version_before_was_asked_is_kept_and_compared_with(play:
     assert after is not None
     assert after["metadata"]["resourceVersion"] == kept["metadata"]["resourceVersion"]
     await play.kube.delete(CONFIG_MAP, play.on.namespace, "model-reference")
-    async with asyncio.timeout(30):
-        while await play.snapshot() is None:
-            await asyncio.sleep(0.2)
+    await play.until_snapshot(there=True)
 
     await play.apply("v2", TRAINING)
-    async with asyncio.timeout(30):
-        while await play.snapshot() is not None:
-            await asyncio.sleep(0.2)
+    await play.until_snapshot(there=False)
