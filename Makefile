@@ -41,7 +41,7 @@ unit: setup ## Pure decisions, and parts in one process
 	@$(BIN)/pytest -m unit -n 2 --dist loadfile tests/unit tests/bench
 
 api: setup ## On a real API server without nodes, and real programs on loopback
-	@$(BIN)/pytest -m api -n 2 --dist loadfile tests/unit tests/api
+	@$(BIN)/pytest -m api -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/api
 
 e2e: setup ## On a real node, with the installed chart
 	@$(BIN)/pytest -m e2e tests/e2e

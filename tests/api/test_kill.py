@@ -34,6 +34,7 @@ async def undisturbed_ends(
     return await references(watched, kubeconfig, tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.mark.timeout(1200)  # a hundred and more processes start here, on however busy a machine
 async def test_a_killed_operator_ends_where_another_one_ends(
     watched: World, kubeconfig: Path, undisturbed_ends: Mapping[str, Ended], tmp_path: Path
 ) -> None:

@@ -90,7 +90,8 @@ class Operator:
             "MODELDEPLOY_XDS_PORT": str(self.xds_port),
             "MODELDEPLOY_HEALTH_PORT": str(self.health_port),
             "MODELDEPLOY_METRICS_PORT": str(self.metrics_port),
-            "MODELDEPLOY_LEASE_DURATION": "3",
+            # Long enough to be kept on a machine that has little time for each of many.
+            "MODELDEPLOY_LEASE_DURATION": "6",
             **self.settings,
         }
 

@@ -15,7 +15,7 @@ from api.kill.world import World, until
 from modeldeploy.adapters.kube.errors import KubeError
 from modeldeploy.adapters.kube.resources import MODEL_DEPLOYMENT, NAMESPACE, Object
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 QUIET = 1.5
 """Seconds without a change after which a story that nobody disturbs is over."""
 READS = frozenset({"get", "list"})
