@@ -25,7 +25,7 @@
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Services of revisions and of routers, and the routers' static configuration.
+# Services of revisions and of routers, the routers' static configuration, and references of drift.
 - apiGroups: [""]
   resources: [services, configmaps]
   verbs: [get, list, watch, create, patch, delete]

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource
 from modeldeploy.core.drift import distance, evidence, insensitive
@@ -111,52 +111,78 @@ def _left(bound: float | None, found: Measured) -> bool:
     return bound is None or found.size is None or found.size < STANDING * bound
 
 
+class _Pair(NamedTuple):
+    """A window and what it is compared with.
+
+    Attributes:
+        suffixes: Both from each bin of the window on, all of it first.
+        own: How the window's values clump; None while that isn't known.
+        others: How the reference's do.
+    """
+
+    suffixes: list[tuple[Histogram, Histogram]]
+    own: float | None
+    others: float | None
+
+    @classmethod
+    def of(cls, state: Drifting, reference: Known | None, *, growing: bool) -> Self:
+        found = state.window.suffixes() or [(Histogram(), Histogram())]
+        if growing:
+            return cls(found, state.mine.known, state.theirs.known)
+        kept, clumps = reference or (Histogram(), 1.0)
+        return cls([(mine, kept) for mine, _ in found], state.mine.known, clumps)
+
+    def worth(self, mine: Histogram, theirs: Histogram) -> tuple[Histogram, Histogram]:
+        """The same as counts of independent observations."""
+        return mine.scaled(1.0 / (self.own or 1.0)), theirs.scaled(1.0 / (self.others or 1.0))
+
+
 def _measured(
     state: Drifting, drift: Drift, reference: Known | Trouble | None, threshold: float, first: int
 ) -> Measured:
     growing = drift.reference.source in GROWING
-    mine, theirs = state.window.whole
-    seen = Measured(n=mine.n)
     if isinstance(reference, Trouble):
-        return replace(seen, trouble=reference)
-    clumps: float | None = 1.0
-    if reference is not None:
-        theirs, clumps = reference
-    elif growing:
-        clumps = state.theirs.known
+        return Measured(n=state.window.whole[0].n, trouble=reference)
+    pair = _Pair.of(state, reference, growing=growing)
+    mine, theirs = pair.suffixes[0]
     if not mine.n or not theirs.n:
-        return seen
+        return Measured(n=mine.n)
     if mine.edges != theirs.edges:
-        return replace(seen, trouble=_mismatch(mine, theirs))
-    own = state.mine.known
-    worth, other = mine.scaled(1.0 / (own or 1.0)), theirs.scaled(1.0 / (clumps or 1.0))
+        return Measured(n=mine.n, trouble=_mismatch(mine, theirs))
+    worth, other = pair.worth(mine, theirs)
     size = distance.effect(drift.statistic, worth, other)
     wanted = _needed(drift, mine, theirs, math.inf if growing else other.n, threshold)
-    seen = replace(
-        seen,
+    is_worth_it = size >= (drift.fail if drift.warn is None else drift.warn)
+    return Measured(
         size=size,
-        needed=None if wanted is None else math.ceil(wanted * (own or 1.0)),
-        is_learning=own is None or clumps is None,
+        n=mine.n,
+        needed=None if wanted is None else math.ceil(wanted * (pair.own or 1.0)),
+        is_sure=is_worth_it and _evidence(pair, first) >= threshold,
+        is_learning=pair.own is None or pair.others is None,
+        trouble=_blindness(mine, theirs) or (None if wanted or growing else _too_small(drift, theirs)),
     )
-    if size >= min(drift.fail, drift.fail if drift.warn is None else drift.warn):
-        pairs = state.window.suffixes() if growing else [(one, theirs) for one, _ in state.window.suffixes()]
-        logs = [
-            evidence.log_e(a.scaled(1.0 / (own or 1.0)).counts, b.scaled(1.0 / (clumps or 1.0)).counts)
-            for a, b in pairs
-            if a.edges == b.edges
-        ]
-        value = evidence.process(logs, first) if first else evidence.detector(logs)
-        seen = replace(seen, is_sure=value >= threshold)
+
+
+def _evidence(pair: _Pair, first: int) -> float:
+    """The e-value of the window; see `modeldeploy.core.drift.evidence`."""
+    worth = (pair.worth(*both) for both in pair.suffixes if both[0].edges == both[1].edges)
+    logs = [evidence.log_e(mine.counts, theirs.counts) for mine, theirs in worth]
+    return evidence.process(logs, first) if first else evidence.detector(logs)
+
+
+def _blindness(mine: Histogram, theirs: Histogram) -> Trouble | None:
     place = insensitive.crowded(theirs)
-    if place is not None and insensitive.crowded(mine) == place:
-        return replace(seen, trouble=Trouble(INSENSITIVE, insensitive.advice(theirs, place)))
-    if wanted is None:
-        short = (
-            f"the reference has {theirs.n:.0f} observations, too few to ever show {drift.fail:g}; "
-            "export one with more, or raise fail"
-        )
-        return replace(seen, trouble=Trouble(TOO_SMALL, short))
-    return seen
+    if place is None or insensitive.crowded(mine) != place:
+        return None
+    return Trouble(INSENSITIVE, insensitive.advice(theirs, place))
+
+
+def _too_small(drift: Drift, theirs: Histogram) -> Trouble:
+    return Trouble(
+        TOO_SMALL,
+        f"the reference has {theirs.n:.0f} observations, too few to ever show {drift.fail:g}; "
+        "export one with more, or raise fail",
+    )
 
 
 def _mismatch(mine: Histogram, theirs: Histogram) -> Trouble:

@@ -15,7 +15,7 @@ from modeldeploy.core.judgement import QueryFailed, Roles, problems
 from modeldeploy.core.judgement.plan import plan, threshold
 from modeldeploy.core.judgement.queries import BUCKET_FAMILY, apart, family_query, together
 from modeldeploy.core.judgement.sources import SOURCES, Family
-from unit.core.judgement.drifts import NAME, Factor, Inputs, drift_spec, training
+from unit.core.judgement.drifts import EDGES, NAME, Factor, Inputs, drift_spec, training
 from unit.core.judgement.simulation import START, make_spec, when
 
 pytestmark = pytest.mark.unit
@@ -286,3 +286,16 @@ def test_drift_needs_a_histogram_and_stands_alone() -> None:
     assert ".drift: needs a histogram; only brightness, inputSize, latencyP50" in found
     [found] = problems(make_spec({**metric, "max": 5}))
     assert ".drift: is judged by itself" in found
+
+
+def test_a_crowded_bucket_is_told_and_holds_nothing() -> None:
+    crowded = Reference(
+        {NAME: (Histogram((*(float(edge) for edge in EDGES),), (0, 0, 0, 0, 0, 0, 0, 9, 991)), 1.0)}
+    )
+    inputs = Inputs(drift_spec(), lambda _revision, _at: 9.0, references={"length": crowded})
+    said = inputs.last(STABLE, 1200)
+    assert (said.verdict, said.reason) == (Verdict.INCONCLUSIVE, "DriftInsensitive")
+    assert said.message.startswith(
+        "length: 99% fall into one bucket (100 to +Inf), where drift can't be seen"
+    )
+    assert not said.holds
