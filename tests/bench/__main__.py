@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import failover, idle, interruptions, kill, providers, ready, rollback, router, whole
+from bench import failover, idle, interruptions, judgement, kill, providers, ready, rollback, router, whole
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import Cluster, ClusterError, UnavailableError, ensure
@@ -32,8 +32,12 @@ ALONE = {"failover_s", "kill_runs_ok"}
 PROVIDERS = {"rollback_ms"}
 INTERRUPTIONS = {"interruption_failed_requests"}
 """The tests' own, which install what they need."""
+PURE = {**judgement.FIGURES}
+"""Simulated: they need no cluster."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
-NAMES = sorted(READY | BREACH | DECISION | FAILED | WHOLE | ROUTER | ALONE | PROVIDERS | IDLE | INTERRUPTIONS)
+NAMES = sorted(
+    {*PURE, *READY, *BREACH, *DECISION, *FAILED, *WHOLE, *ROUTER, *ALONE, *PROVIDERS, *IDLE, *INTERRUPTIONS}
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if busy > 0.5:
         say(f"this machine is busy (load {busy:.1f} per core): figures will be worse than on an idle one")
     try:
-        found = [_print(figure) for figure in _alone(wanted)] if wanted & ALONE else []
+        found = [_print(figure) for name, measure in PURE.items() if name in wanted for figure in measure()]
+        wanted -= set(PURE)
+        found += [_print(figure) for figure in _alone(wanted)] if wanted & ALONE else []
         if wanted - ALONE:
             found += [_print(figure) for figure in _on_a_node(wanted, keep=options.keep)]
     except UnavailableError as error:

@@ -1,7 +1,7 @@
 """A simulated rollout as a metrics store would have kept it, beside the verdicts of live looks at it."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import NamedTuple
@@ -21,6 +21,30 @@ class Sample(NamedTuple):
     labels: dict[str, str]
     value: float
     at: float
+
+
+def samples(at: float, answers: Mapping[Query, Answer], name: str = NAME) -> Iterator[Sample]:
+    """The series that a look's answers come from, as the router and telemetry name them."""
+    for query, answer in answers.items():
+        source = SOURCES[query.family] if query.family else None
+        for row in answer.rows if source and isinstance(answer, Counters) else ():
+            assert source is not None
+            label = source.labels[0]
+            metric = row.part if label == "__name__" else source.names[0]
+            labels = {"namespace": NAMESPACE, "modeldeploy_name": name}
+            labels |= {"modeldeploy_revision": row.revision, "pod": row.pod}
+            if label != "__name__":
+                labels[label] = row.part
+            yield Sample(metric, labels, row.value, when(at).timestamp())
+
+
+def openmetrics(found: Iterable[Sample]) -> str:
+    """Samples as promtool reads them: those of a metric together."""
+    lines = []
+    for name, labels, value, at in found:
+        written = ",".join(f'{key}="{text}"' for key, text in labels.items())
+        lines.append(f"{name}{{{written}}} {value} {at}")
+    return "\n".join([*sorted(lines, key=lambda line: line.partition("{")[0]), "# EOF", ""])
 
 
 @dataclass
@@ -44,24 +68,10 @@ class Past(World):
 
     def samples(self) -> Iterator[Sample]:
         for at, answers in self.kept:
-            for query, answer in answers.items():
-                source = SOURCES[query.family] if query.family else None
-                for row in answer.rows if source and isinstance(answer, Counters) else ():
-                    assert source is not None
-                    label = source.labels[0]
-                    name = row.part if label == "__name__" else source.names[0]
-                    labels = {"namespace": NAMESPACE, "modeldeploy_name": NAME}
-                    labels |= {"modeldeploy_revision": row.revision, "pod": row.pod}
-                    if label != "__name__":
-                        labels[label] = row.part
-                    yield Sample(name, labels, row.value, when(at).timestamp())
+            yield from samples(at, answers)
 
     def openmetrics(self) -> str:
-        lines = []
-        for name, labels, value, at in self.samples():
-            written = ",".join(f'{key}="{text}"' for key, text in labels.items())
-            lines.append(f"{name}{{{written}}} {value} {at}")
-        return "\n".join([*sorted(lines, key=lambda line: line.partition("{")[0]), "# EOF", ""])
+        return openmetrics(self.samples())
 
     def table(self) -> str:
         found = list(self.samples())

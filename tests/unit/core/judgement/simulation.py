@@ -212,39 +212,3 @@ def blamed(assessments: tuple[Assessment, ...], *names: str) -> list[str]:
         and assessment.blame is Blame.CANDIDATE
         and (not names or assessment.name in names)
     ]
-
-
-def detection(world: World, seconds: float, *names: str) -> float | None:
-    """Seconds until the candidate is blamed; None if it isn't within `seconds`."""
-    return next((at for at, assessments in world.run(seconds) if blamed(assessments, *names)), None)
-
-
-def no_worse(seed: int, seconds: float = 3600.0) -> World:
-    """A candidate as good as stable, near its bounds, and all that usually goes wrong around it.
-
-    Events come in clumps of 3, their rates follow a daily cycle, weights rise 5, 20, 50%, one scrape in 50 is
-    missed and one look in 200 finds a container restarted.
-    """
-    source = np.random.default_rng(seed)
-    phase, clump = source.random(), int(source.choice([1, 3]))
-
-    def rates(at: float) -> Rates:
-        swing = 1.0 + 0.3 * np.sin(2 * np.pi * (at / 86400 + phase))
-        return Rates(0.006 * swing, 0.035 * swing, 0.035 * swing, 0.012 * swing, clump)
-
-    def load(at: float) -> tuple[float, float]:
-        weight = 0.05 if at < seconds / 3 else 0.2 if at < 2 * seconds / 3 else 0.5
-        total = 200.0 * (1.0 + 0.5 * np.sin(2 * np.pi * (at / 86400 + phase)))
-        return total * (1.0 - weight), total * weight
-
-    return World(
-        make_spec(*SEVEN, interval="10s"),
-        seed,
-        10.0,
-        rates,
-        rates,
-        load,
-        history=1800.0,
-        missed=0.02,
-        restarts=0.005,
-    )
