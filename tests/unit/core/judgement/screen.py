@@ -97,6 +97,7 @@ def looks(drawn: Drawn, name: str) -> dict[str, Array]:
         (one.requests - one.slow, one.requests - one.very_slow, one.requests), drawn.routed
     )
     answers, nulls = growth((one.answers, one.nulls), drawn.scraped[name])
+    nulls = np.minimum(answers, nulls)  # beginning anew twice in a row can hide
     return {
         "errors": errors,
         "requests": good + errors,
