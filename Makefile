@@ -43,11 +43,11 @@ unit: setup ## Pure decisions, and parts in one process
 api: setup ## On a real API server without nodes, and real programs on loopback
 	@$(BIN)/pytest -m api -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/api
 
-e2e: setup ## On a real node, with the installed chart
-	@$(BIN)/pytest -m e2e tests/e2e
+e2e: setup ## On real nodes, two at once, each with the installed chart
+	@$(BIN)/pytest -m e2e -n auto --dist loadfile tests/e2e
 
-providers: setup ## On a real node, behind Envoy Gateway and Traefik (built once, some minutes)
-	@$(BIN)/pytest -m providers tests/providers
+providers: setup ## On real nodes, two at once, behind Envoy Gateway and Traefik (built once, some minutes)
+	@$(BIN)/pytest -m providers -n auto tests/providers
 
 bench: setup ## One JSON line per figure that the project promises
 	@$(BIN)/python -m bench
@@ -58,8 +58,8 @@ generate: setup ## Write crds/ and the chart's copy from the models
 cluster-up: setup ## Start a cluster for development and say how to use it
 	@$(BIN)/python -m cluster up
 
-cluster-down: setup ## End it
-	@$(BIN)/python -m cluster down
+cluster-down: setup ## End it; ARGS=--all for every one
+	@$(BIN)/python -m cluster down $(ARGS)
 
 clean: ## Remove .venv and caches of this checkout
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

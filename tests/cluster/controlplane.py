@@ -16,7 +16,7 @@ from cluster.record import NODE, Record
 from cluster.shell import ClusterError, run, tail
 from cluster.tools import Tools
 
-READY_SECONDS = 180.0
+READY_SECONDS = 400.0
 PLAYED_NODE = "kwok-0"
 PROXY = "front-proxy"
 NODE_READY = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"

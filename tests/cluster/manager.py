@@ -235,8 +235,10 @@ def _node(name: str, images: Sequence[str]) -> Cluster:
     made, packages = _parts(name, images)
 
     def start(known: Record) -> None:
-        if not known.octet:
-            known.octet = network.free_octet(network.taken_networks())
+        with locked("networks"):  # else two that start at once would choose the same
+            if not known.octet:
+                known.octet = network.free_octet(network.taken_networks())
+            network.set_up(network.Network(known.namespace, known.octet))
         node.start(known, made, packages)
 
     known, new = _start(name, NODE, [], start)

@@ -139,9 +139,11 @@ def _remember_sysctls(record: Record) -> None:
 
 
 def start(record: Record, tools: Tools, packages: Path) -> None:
-    """Bring the node up, starting what does not run, and wait until it and its DNS are ready."""
+    """Bring the node up, starting what does not run, and wait until it and its DNS are ready.
+
+    Its network must have been set up.
+    """
     net = network.Network(record.namespace, record.octet)
-    network.set_up(net)
     cgroups.make(record.namespace)
     _remember_sysctls(record)
     pause, pause_archive = archive.of_program(tools["pause"])

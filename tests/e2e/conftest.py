@@ -1,4 +1,8 @@
-"""One installation of the chart for all end-to-end tests, and a namespace for each test or module."""
+"""One installation of the chart for all end-to-end tests, and a namespace for each test or module.
+
+With pytest-xdist each worker has a node and an installation of its own, so that tests which take the operator
+or Prometheus away disturb nobody.
+"""
 
 import os
 from collections.abc import Generator, Iterator
@@ -6,15 +10,33 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from cluster import IMAGES, Cluster, ClusterError, UnavailableError, ensure
-from cluster.manager import NAME_VARIABLE
-from cluster.record import CONTROL_PLANE
+from cluster.manager import DEFAULT_NAMES, NAME_VARIABLE, choose
+from cluster.record import CONTROL_PLANE, NODE
 from e2e.reach import kubectl_proxy, until
 from e2e.support import CRD, RELEASE, SYSTEM, Installation, Place
 
 KEEP = "MODELDEPLOY_KEEP"
 """Set it to leave cluster and release as they are after the tests, for the next run or a look around."""
 
+NODES = 2
+"""Nodes of our own that share the tests, file by file: they wait more than they work."""
+
 NEEDS = "end-to-end tests need a cluster that runs pods"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many workers as there may be clusters; `make e2e` runs with `-n auto`."""
+    try:
+        return NODES if choose() == NODE else 1
+    except UnavailableError:
+        return 1
+
+
+def own_cluster() -> str | None:
+    """The name of this worker's cluster; the first one has the default's, as a run without workers."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    base = os.environ.get(NAME_VARIABLE) or DEFAULT_NAMES[NODE]
+    return None if number == "0" else f"{base}-{number}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,7 +52,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def cluster() -> Iterator[Cluster]:
     """A cluster that runs pods; without one every test here is skipped."""
     try:
-        found = ensure("node", images=tuple(IMAGES))
+        found = ensure("node", name=own_cluster(), images=tuple(IMAGES))
     except UnavailableError as error:
         pytest.skip(f"{NEEDS}: {error}")
     if found.flavour == CONTROL_PLANE:

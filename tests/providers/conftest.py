@@ -7,7 +7,13 @@ import pytest
 
 from cluster import Cluster, UnavailableError, addons, ensure
 from cluster.record import CONTROL_PLANE
-from e2e.conftest import KEEP, _put_away, _refuse_rivals
+from e2e.conftest import (
+    KEEP,
+    _put_away,
+    _refuse_rivals,
+    own_cluster,
+    pytest_xdist_auto_num_workers,  # noqa: F401 - a hook
+)
 from e2e.reach import kubectl_proxy
 from e2e.support import Installation
 from providers.stage import IMAGES, Stage
@@ -21,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def cluster() -> Iterator[Cluster]:
     """A cluster that runs pods, with both add-ons; without one every test here is skipped."""
     try:
-        found = ensure("node", images=IMAGES)
+        found = ensure("node", name=own_cluster(), images=IMAGES)
     except UnavailableError as error:
         pytest.skip(f"these tests need a cluster that runs pods: {error}")
     if found.flavour == CONTROL_PLANE or not found.pod_reachable:
