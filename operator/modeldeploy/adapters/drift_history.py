@@ -15,10 +15,11 @@ from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import judgement
 from modeldeploy.core.drift.buckets import Histogram
-from modeldeploy.core.drift.clumps import Clumps
+from modeldeploy.core.drift.clumps import NEIGHBOURS, Clumps
 from modeldeploy.core.drift.reference import Reference
 from modeldeploy.core.judgement import Counters, Evidence, Query, QueryFailed, References, Roles
 from modeldeploy.core.judgement.counters import Pod, difference
+from modeldeploy.core.judgement.sources import Family
 
 SNAPSHOT_LOOKS = 84
 """In which the span of a snapshot is read: two hours apart in a week."""
@@ -39,7 +40,8 @@ async def read(
     parts = judgement.history_steps(spec, at.timestamp())
     for start, end, step in parts:
         asked = judgement.history_spec(spec, step)
-        queries = judgement.queries(asked, who.namespace, who.name, roles)
+        every = judgement.queries(asked, who.namespace, who.name, roles)
+        queries = [query for query in every if query.family is not Family.REQUESTS]
         evidence = judgement.without_clumps(evidence)
         first, last = (datetime.fromtimestamp(moment, UTC) for moment in (start, end))
         async for moment in history.spaced(server, who, queries, first, last, step):
@@ -90,7 +92,7 @@ async def snapshot(
                 seen = judgement.histogram(grown.by_revision.get(revision, {}))
                 found[name] = found.get(name, Histogram()).plus(seen)
                 if apart == fine:
-                    clumps[name] = clumps.get(name, Clumps()).after(seen, now, 2.0 * fine)
+                    clumps[name] = clumps.get(name, Clumps()).after(seen, now, NEIGHBOURS)
             await asyncio.sleep(0)
     return Reference(
         {

@@ -8,7 +8,7 @@ from modeldeploy.api.v1alpha1.drift import ReferenceSource
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core import judgement
 from modeldeploy.core.drift.buckets import Histogram
-from modeldeploy.core.drift.clumps import Clumps
+from modeldeploy.core.drift.clumps import NEIGHBOURS, Clumps
 from modeldeploy.core.drift.reference import Reference, Trouble
 from modeldeploy.core.drift.window import Window, Windows
 from modeldeploy.core.judgement import Answer, Counters, Query, References, Roles
@@ -50,7 +50,9 @@ class Previous:
             seen = judgement.histogram(grown.by_revision.get(self._stable or "", {}))
             window = self._windows.get(name, Window())
             self._windows[name] = window.after(seen, Histogram(), at, Windows(long, long))
-            self._clumps[name] = self._clumps.get(name, Clumps()).after(seen, at, 2.0 * interval)
+            self._clumps[name] = self._clumps.get(name, Clumps()).after(
+                seen, at, max(NEIGHBOURS, 2.0 * interval)
+            )
 
     @property
     def references(self) -> References:

@@ -14,6 +14,9 @@ from modeldeploy.core.drift.buckets import Histogram
 MEMORY = 3600.0
 """Seconds over which it is remembered (time constant of an exponential decay)."""
 
+NEIGHBOURS = 300.0
+"""Seconds between two looks with observations that may be compared: scrapes may be rarer than looks."""
+
 LARGEST = 20.0
 """What it is taken for at most."""
 

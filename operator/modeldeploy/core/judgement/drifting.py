@@ -14,6 +14,7 @@ from modeldeploy.api.v1alpha1.drift import ReferenceSource
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.drift.buckets import Histogram
+from modeldeploy.core.drift.clumps import NEIGHBOURS
 from modeldeploy.core.drift.measure import RUN_LENGTH, Drifting
 from modeldeploy.core.drift.reference import MISSING, Known, Reference, Trouble
 from modeldeploy.core.drift.window import WINDOWS, Windows
@@ -79,7 +80,8 @@ def followed(planned: Plan, judged: Judged, grown: Increments, before: Increment
         theirs = Histogram()
     span = windows(look.spec)
     state = (judged.drifting or Drifting()).of(whom, look.at)
-    state = state.after(mine, theirs, look.at, span, 2.0 * seconds(look.spec.monitoring.interval))
+    apart = max(NEIGHBOURS, 2.0 * seconds(look.spec.monitoring.interval))
+    state = state.after(mine, theirs, look.at, span, apart)
     if judged.failure is None and judged.absence is None and not grown.present & set(roles.revisions):
         judged = replace(judged, absence="no series of this object's revisions")
     tracks = {name: Track(seen_at=look.at) for name in grown.present & set(roles.revisions)}

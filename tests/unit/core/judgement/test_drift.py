@@ -299,3 +299,16 @@ def test_a_crowded_bucket_is_told_and_holds_nothing() -> None:
         "length: 99% fall into one bucket (100 to +Inf), where drift can't be seen"
     )
     assert not said.holds
+
+
+def test_scrapes_may_be_rarer_than_looks() -> None:
+    """Every sixth look only sees new counts; how they clump is learned from those."""
+    inputs = Inputs(drift_spec(), references=TRAINED)
+    course = []
+    for number in range(180):
+        inputs.load = {"aaaa": 0.0 if number % 6 else 180.0}
+        course.append(inputs.look(10.0 * number, STABLE)[0])
+    assert course[-1].verdict is Verdict.PASS
+    drifting = inputs.evidence.metrics["length"].drifting
+    assert drifting is not None
+    assert drifting.mine.known == pytest.approx(1.0, abs=0.4)
