@@ -11,7 +11,7 @@ endif
 unexport KUBECONFIG
 CASE ?= nulls
 
-.PHONY: help setup demo test lint unit api e2e providers bench generate cluster-up cluster-down clean
+.PHONY: help setup demo test lint unit api e2e providers runtimes bench generate cluster-up cluster-down clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ e2e: setup ## On real nodes, two at once, each with the installed chart
 
 providers: setup ## On real nodes, two at once, behind Envoy Gateway and Traefik (built once, some minutes)
 	@$(BIN)/pytest -m providers -n auto tests/providers
+
+runtimes: setup ## On the real model servers, each in an environment of its own (made once, some minutes)
+	@$(BIN)/pytest -m runtimes tests/runtimes
 
 bench: setup ## One JSON line per figure that the project promises
 	@$(BIN)/python -m bench

@@ -1,5 +1,6 @@
 """A real Prometheus, and a page of metrics for it to scrape."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -17,9 +18,11 @@ _CONFIG = """
 global: {{scrape_interval: {interval}s, scrape_timeout: {interval}s}}
 scrape_configs:
 - job_name: pods
-  honor_labels: true
+  honor_labels: {honor}
+  metrics_path: {path}
   static_configs:
   - targets: [{target}]
+    labels: {labels}
 """
 
 
@@ -80,16 +83,36 @@ class Page:
 
 
 class PrometheusServer:
-    """One process with its own folder and port; with `web`, a web configuration, at https."""
+    """One process with its own folder and port; with `web`, a web configuration, at https.
 
-    def __init__(self, folder: Path, target: str, interval: int = 1, web: Path | None = None) -> None:
+    What it scrapes has its own labels, unless some are given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        target: str,
+        interval: int = 1,
+        web: Path | None = None,
+        *,
+        path: str = "/metrics",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         binary = program()
         if binary is None:
             raise FileNotFoundError("prometheus")
         port = free_port()
         self.url = f"{'https' if web else 'http'}://127.0.0.1:{port}"
         config = folder / "prometheus.yml"
-        config.write_text(_CONFIG.format(interval=interval, target=target))
+        config.write_text(
+            _CONFIG.format(
+                interval=interval,
+                target=target,
+                path=path,
+                labels=json.dumps(dict(labels or {})),
+                honor=json.dumps(not labels),
+            )
+        )
         self._written = folder / "log"
         self._log = self._written.open("w")
         self._process = subprocess.Popen(
