@@ -14,6 +14,9 @@ metric                             type      labels       meaning
 ``model_output_values_total``      counter   module       outputs asked for, null ones included
 ``model_output_null_total``        counter   module       outputs that were null
 ``model_output_confidence``        histogram module       confidence in an output that is not null
+``model_output_class_total``       counter   module, class outputs by class, of the classes that are named
+``model_labelled_total``           counter   module       answers whose true label has come in
+``model_labelled_correct_total``   counter   module       those of them that were right
 ``model_feedback_total``           counter   event        what users did with an answer
 ``model_telemetry_rejected_total`` counter   module       observations left out: NaN or infinite
 ================================== ========= ============ ==================================================
@@ -86,6 +89,9 @@ class Families:
         self.confidence = histogram(
             "model_output_confidence", "Confidence in an output that is not null.", buckets.confidence
         )
+        self.classes = counter("model_output_class", "Outputs by class.", "class")
+        self.labelled = counter("model_labelled", "Answers whose true label has come in.")
+        self.correct = counter("model_labelled_correct", "Answers that their label proved right.")
         self.rejected = counter("model_telemetry_rejected", "Observations left out: NaN or infinite.")
         self.feedback = Counter(
             "model_feedback", "What users did with an answer.", ("event",), registry=registry

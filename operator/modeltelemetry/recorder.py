@@ -9,6 +9,9 @@ from prometheus_client import Counter, Histogram
 
 from modeltelemetry.metrics import Families
 
+OTHER = "other"
+"""The class of what is none of the classes named: it keeps the label bounded."""
+
 
 class Recorder:
     """One module's metrics. Label sets are resolved here once, so recording looks nothing up.
@@ -18,11 +21,14 @@ class Recorder:
 
     __slots__ = (
         "_brightness",
+        "_classes",
         "_codes",
         "_confidence",
+        "_correct",
         "_duration",
         "_families",
         "_inflight",
+        "_labelled",
         "_missing",
         "_name",
         "_nulls",
@@ -33,7 +39,9 @@ class Recorder:
         "_volume",
     )
 
-    def __init__(self, families: Families, name: str, codes: Sequence[int]) -> None:
+    def __init__(
+        self, families: Families, name: str, codes: Sequence[int], classes: Sequence[str] = ()
+    ) -> None:
         self._name = name
         self._families = families
         self._codes: dict[int, Counter] = {}
@@ -50,6 +58,9 @@ class Recorder:
         self._nulls = families.nulls.labels(name)
         self._confidence = families.confidence.labels(name)
         self._rejected = families.rejected.labels(name)
+        self._classes = {one: families.classes.labels(name, one) for one in (*classes, OTHER)}
+        self._labelled = families.labelled.labels(name)
+        self._correct = families.correct.labels(name)
 
     def started(self) -> None:
         """A request has come in. Each call is followed by one of :meth:`finished`."""
@@ -113,13 +124,21 @@ class Recorder:
         self._values.inc(values)
         self._missing.inc(missing)
 
-    def outputs(self, *, values: int, nulls: int = 0, confidence: Iterable[float] = ()) -> None:
+    def outputs(
+        self,
+        *,
+        values: int,
+        nulls: int = 0,
+        confidence: Iterable[float] = (),
+        classes: Iterable[str] = (),
+    ) -> None:
         """Record what a request was answered.
 
         Args:
             values: outputs asked for: one for every input that the model had to say something about.
             nulls: those of them that were null (nothing recognised, an empty text, refused).
             confidence: the model's confidence in each of the others, 0 to 1.
+            classes: the class of each of the others; one that the telemetry wasn't told counts as ``other``.
 
         Raises:
             ValueError: ``nulls`` isn't between 0 and ``values``. Nothing was recorded then.
@@ -128,6 +147,24 @@ class Recorder:
         self._outputs.inc(values)
         self._nulls.inc(nulls)
         self._observe(self._confidence, confidence)
+        for one in classes:
+            self._classes.get(one, self._classes[OTHER]).inc()
+
+    def labels(self, *, values: int, correct: int) -> None:
+        """Record what true labels say of answers, whenever they come in.
+
+        They are counted by the pod that records them, so record them at the version that answered.
+
+        Args:
+            values: answers whose true label has come in.
+            correct: those of them that were right.
+
+        Raises:
+            ValueError: ``correct`` isn't between 0 and ``values``. Nothing was recorded then.
+        """
+        _check_share("correct", correct, values)
+        self._labelled.inc(values)
+        self._correct.inc(correct)
 
     def _observe(self, histogram: Histogram, numbers: Iterable[float]) -> None:
         for number in numbers:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from modeltelemetry.metrics import Buckets, Families
 from modeltelemetry.recorder import Recorder
 
-DEFAULT_EVENTS = ("redo", "typed", "clicked")
+DEFAULT_EVENTS = ("redo", "typed", "clicked", "accepted")
 DEFAULT_CODES = (200, 400, 404, 413, 422, 429, 499, 500, 503)
 MAX_LABEL_VALUES = 64
 
@@ -23,6 +23,7 @@ class Telemetry:
     Args:
         modules: the pipeline's parts, one for a plain model, e.g. ``("detector", "recogniser")``.
         events: what users can report about an answer; no other event is counted.
+        classes: what outputs can be, for their balance; others count as ``other``.
         codes: HTTP statuses that exist at zero from the start; others appear when they first happen.
         buckets: bounds of the histograms.
 
@@ -36,16 +37,18 @@ class Telemetry:
         modules: Sequence[str],
         *,
         events: Sequence[str] = DEFAULT_EVENTS,
+        classes: Sequence[str] = (),
         codes: Sequence[int] = DEFAULT_CODES,
         buckets: Buckets | None = None,
     ) -> None:
         _check_names("modules", modules, at_least=1)
         _check_names("events", events, at_least=0)
+        _check_names("classes", classes, at_least=0)
         self._registry = CollectorRegistry()
         # Memory and CPU seconds of the process, on Linux; elsewhere it exports nothing.
         ProcessCollector(registry=self._registry)
         families = Families(self._registry, buckets or Buckets())
-        self._modules = {name: Recorder(families, name, codes) for name in modules}
+        self._modules = {name: Recorder(families, name, codes, classes) for name in modules}
         self._events = {name: families.feedback.labels(name) for name in events}
 
     @property

@@ -141,7 +141,7 @@ class Recording:
     def _counters(self, query: Query, moment: float) -> Answer:
         found: list[Any] = []
         label, pattern = query.source.unless or ("", "")
-        for name in query.source.names:
+        for name in (*query.source.names, *query.source.outside):
             for series in self._by_name.get(name, {}).values():
                 value = series.at(moment - query.ago)
                 if label and re.fullmatch(pattern, series.labels.get(label, "")):
@@ -162,9 +162,11 @@ class Recording:
 
     def _add(self, name: str, labels: Mapping[str, str], at: float, value: float) -> None:
         whole = {"namespace": self._who.namespace, "modeldeploy_name": self._who.name, **labels}
-        if not whole.get("modeldeploy_revision"):
+        name_of, revision = judgement.owner(whole)
+        if not revision:
             return
-        owner = whole["namespace"], whole["modeldeploy_name"]
+        whole |= {"modeldeploy_name": name_of, "modeldeploy_revision": revision}
+        owner = whole["namespace"], name_of
         if owner != (self._who.namespace, self._who.name):
             self.others.add("/".join(owner))
             return

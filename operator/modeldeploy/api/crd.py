@@ -32,7 +32,7 @@ NAME_LENGTH = 52
 
 MEANINGS: Mapping[str, str] = {
     quantity.DURATION_PATTERN: "must be a duration, e.g. 30s, 20m or 1h30m",
-    quantity.BOUND_PATTERN: "must be a number with its unit, e.g. 300ms, 1% or 25 (quote a fraction: '0.5')",
+    quantity.BOUND_PATTERN: "must be a number with its unit, e.g. 300ms, 1%, 2Gi or 25 (quote: '0.5')",
     quantity.PERCENT_PATTERN: "must be a percentage, e.g. 1% or 0.5%",
     texts.INTERVAL_PATTERN: "must be a time between 1s and 1h, e.g. 10s or 1m",
     texts.KEY_PATTERN: "must hold letters, digits, '-', '_' and '.' only",
@@ -42,6 +42,7 @@ MEANINGS: Mapping[str, str] = {
     texts.NAME_PATTERN: "must hold small letters, digits and '-' only, starting with a letter, e.g. p95",
     texts.PAIR_PATTERN: "must hold letters, digits and ._*'()!:|- only",
     texts.IMAGE_PATTERN: "must be an image reference, without spaces",
+    texts.LABEL_VALUE_PATTERN: "must hold letters, digits, '-', '_', '.' and blanks only",
     texts.DNS_LABEL_PATTERN: "must hold small letters, digits and '-' only, no '-' at either end",
     texts.HOSTNAME_PATTERN: "must be a name of small letters, digits, '-' and '.', e.g. preview.example.org",
     texts.HEADER_PATTERN: "must be the name of an HTTP header, e.g. x-preview",

@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"Ki": 1024.0, "Mi": 1024.0**2, "Gi": 1024.0**3}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 
 # Digits are bounded so that no sum of durations leaves the calendar.
 DURATION_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h|d)|[0-9]{1,8}ms)+$"
 PERCENT_PATTERN = r"^[0-9]+(\.[0-9]+)?%$"
-BOUND_PATTERN = r"^-?[0-9]+(\.[0-9]+)?(%|ms|s|m)?$"
+BOUND_PATTERN = r"^-?[0-9]+(\.[0-9]+)?(%|ms|s|m|Ki|Mi|Gi)?$"
 
 Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN, max_length=32)]
 """A time span such as `30s`, `20m`, `1h30m` or `7d`."""
@@ -21,7 +22,7 @@ Percent = Annotated[str, StringConstraints(pattern=PERCENT_PATTERN, max_length=1
 """A share of the whole such as `1%`."""
 
 Bound = Annotated[int, Field()] | Annotated[str, StringConstraints(pattern=BOUND_PATTERN, max_length=32)]
-"""A limit with its unit: `300ms`, `1%`, or a plain number (a fraction is quoted: `"0.5"`)."""
+"""A limit with its unit: `300ms`, `1%`, `2Gi`, or a plain number (a fraction is quoted: `"0.5"`)."""
 
 
 @lru_cache(maxsize=4096)
@@ -39,8 +40,10 @@ def fraction(percent: str) -> float:
 
 
 def magnitude(bound: int | str) -> float:
-    """A bound as a plain number: durations in seconds, percentages as fractions."""
+    """A bound as a plain number: durations in seconds, percentages as fractions, memory in bytes."""
     text = str(bound)
+    if text[-2:] in _BYTES:
+        return float(text[:-2]) * _BYTES[text[-2:]]
     if text.endswith("%"):
         return fraction(text)
     if text[-1].isalpha():

@@ -188,3 +188,22 @@ def test_buckets_that_do_not_rise_are_refused() -> None:
 
 def test_memory_and_cpu_of_the_process_are_exported(telemetry: Telemetry) -> None:
     assert value(telemetry, "process_resident_memory_bytes", {}) > 1_000_000
+
+
+def test_classes_that_were_not_named_count_as_other() -> None:
+    telemetry = Telemetry(("digits",), classes=("seven", "eight"))
+    telemetry.module("digits").outputs(values=4, nulls=1, classes=("seven", "seven", "a cat"))
+    found = {
+        one: value(telemetry, "model_output_class_total", {"module": "digits", "class": one})
+        for one in ("seven", "eight", "other")
+    }
+    assert found == {"seven": 2, "eight": 0, "other": 1}
+
+
+def test_labels_that_come_later_say_how_many_answers_were_right(telemetry: Telemetry) -> None:
+    digits = telemetry.module("digits")
+    digits.labels(values=10, correct=9)
+    assert value(telemetry, "model_labelled_total") == 10
+    assert value(telemetry, "model_labelled_correct_total") == 9
+    with pytest.raises(ValueError, match="correct must be between 0 and values"):
+        digits.labels(values=1, correct=2)

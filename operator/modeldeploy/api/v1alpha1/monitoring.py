@@ -14,6 +14,7 @@ from modeldeploy.api.v1alpha1.text import (
     RATIO_PATTERN,
     URL_PATTERN,
     Interval,
+    LabelValue,
     LongName,
     PairValue,
 )
@@ -25,6 +26,7 @@ class Category(StrEnum):
     SOFTWARE = "Software"
     INPUT = "Input"
     OUTPUT = "Output"
+    QUALITY = "Quality"
 
 
 class Preset(StrEnum):
@@ -33,11 +35,24 @@ class Preset(StrEnum):
     LATENCY_P50 = "latencyP50"
     LATENCY_P95 = "latencyP95"
     LATENCY_P99 = "latencyP99"
+    LATENCY_MEAN = "latencyMean"
     ERROR_RATIO = "errorRatio"
-    NULL_RATIO = "nullRatio"
-    MISSING_RATIO = "missingRatio"
+    THROUGHPUT = "throughput"
+    IN_FLIGHT = "inFlight"
+    CPU = "cpu"
+    MEMORY = "memory"
+    GPU = "gpu"
+    RESTARTS = "restarts"
     INPUT_SIZE = "inputSize"
+    INPUT_VOLUME = "inputVolume"
+    MISSING_RATIO = "missingRatio"
     BRIGHTNESS = "brightness"
+    NULL_RATIO = "nullRatio"
+    FEEDBACK_RATIO = "feedbackRatio"
+    CONFIDENCE = "confidence"
+    LOW_CONFIDENCE_RATIO = "lowConfidenceRatio"
+    CLASS_RATIO = "classRatio"
+    ACCURACY = "accuracy"
 
 
 class NoDataPolicy(StrEnum):
@@ -81,15 +96,29 @@ class Metric(Part):
         description="Name in status, messages and history."
     )
     category: Category = Field(
-        description="Software (latency, errors), Input (what callers send: flags drift, never blames a "
-        "candidate) "
-        "or Output (what the model answers)."
+        description="Software (latency, errors, memory), Input (what callers send: flags drift, never blames "
+        "a candidate), Output (what the model answers and what users do with it) or Quality (labels that "
+        "come later)."
     )
     preset: Preset | None = Field(
         default=None,
-        description="A metric the operator knows. latencyP50/P95/P99 and errorRatio come from the router, "
-        "per "
-        "revision; nullRatio, missingRatio, inputSize and brightness from the model's own metrics.",
+        description="A metric the operator knows. Software: latencyP50, latencyP95, latencyP99, latencyMean, "
+        "errorRatio, throughput, inFlight, cpu, memory, gpu, restarts. Input: inputSize, inputVolume, "
+        "missingRatio, brightness. Output: nullRatio, feedbackRatio, confidence, lowConfidenceRatio, "
+        "classRatio. Quality: accuracy.",
+    )
+    event: LabelValue | None = Field(
+        default=None,
+        description="Of feedbackRatio: the event that is counted, e.g. `redo`, `typed`, `clicked`, "
+        "`accepted`.",
+    )
+    below: Bound | None = Field(
+        default=None,
+        description="Of lowConfidenceRatio: the confidence below which an answer counts, e.g. `50%`. A bound "
+        "of the histogram's buckets.",
+    )
+    output_class: LabelValue | None = Field(
+        default=None, description="Of classRatio: the class whose share of the answers is watched."
     )
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         default=None,
@@ -100,7 +129,8 @@ class Metric(Part):
     )
     max: Bound | None = Field(
         default=None,
-        description="Upper bound, with its unit: `300ms` for latencies, `1%` for ratios, a number otherwise.",
+        description="Upper bound, with its unit: `300ms` for latencies, `1%` for ratios, `2Gi` for memory, a "
+        "number otherwise.",
     )
     min: Bound | None = Field(default=None, description="Lower bound, with its unit.")
     compare: Compare | None = Field(

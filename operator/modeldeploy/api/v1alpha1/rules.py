@@ -279,7 +279,8 @@ METRIC: tuple[Rule, ...] = (
     },
     *(
         {
-            "rule": f"!has(self.preset) || !self.preset.endsWith('Ratio') || !has(self.{bound}) || "
+            "rule": f"!has(self.preset) || !(self.preset.endsWith('Ratio') || self.preset in "
+            f"['accuracy', 'confidence', 'gpu']) || !has(self.{bound}) || "
             f"string(self.{bound}).matches('^[0-9.]+%$')",
             "message": f"a ratio is bounded by a percentage, e.g. {bound}: 1%",
             "fieldPath": f".{bound}",
@@ -289,18 +290,38 @@ METRIC: tuple[Rule, ...] = (
     ),
     *(
         {
-            "rule": "!has(self.preset) || !(self.preset in ['inputSize', 'brightness']) || "
-            f"!has(self.{bound}) || !string(self.{bound}).matches('[a-z%]$')",
-            "message": f"a size is bounded by a plain number, e.g. {bound}: 100",
+            "rule": "!has(self.preset) || !(self.preset in ['inputSize', 'inputVolume', 'brightness', "
+            "'throughput', 'inFlight', 'cpu', 'restarts']) || "
+            f"!has(self.{bound}) || !string(self.{bound}).matches('[a-zA-Z%]$')",
+            "message": f"a count is bounded by a plain number, e.g. {bound}: 100",
             "fieldPath": f".{bound}",
             "messageExpression": f"string(self.{bound}) + ' has a unit that ' + self.preset + ' does not; "
             f"write a plain number, e.g. {bound}: 100'",
         }
         for bound in ("max", "min")
     ),
+    *(
+        {
+            "rule": f"(has(self.preset) && self.preset == '{preset}') == has(self.{field})",
+            "message": f"preset {preset} needs {field}, e.g. {field}: {example}; no other has it",
+            "fieldPath": f".{field}",
+        }
+        for field, preset, example in (
+            ("event", "feedbackRatio", "redo"),
+            ("below", "lowConfidenceRatio", "50%"),
+            ("outputClass", "classRatio", "cat"),
+        )
+    ),
+    {
+        "rule": "!has(self.preset) || self.preset != 'memory' || !has(self.max) || "
+        "string(self.max).matches('^[0-9.]+[KMG]i$')",
+        "message": "memory is bounded by a size, e.g. max: 2Gi",
+        "fieldPath": ".max",
+        "messageExpression": "string(self.max) + ' is no size; write e.g. max: 2Gi'",
+    },
     {
         "rule": "!has(self.compare) || (has(self.preset) && "
-        "(self.preset.startsWith('latency') || self.preset.endsWith('Ratio')))",
+        "(self.preset.startsWith('latency') || self.preset.endsWith('Ratio') || self.preset == 'accuracy'))",
         "message": "only latency and ratio presets can be compared; use max or min",
         "fieldPath": ".compare",
         "messageExpression": "'metric ' + self.name + ' has no counts to compare by; only latency and ratio "

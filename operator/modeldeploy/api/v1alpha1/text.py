@@ -12,6 +12,7 @@ HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*
 IMAGE_PATTERN = r"^[^\s]+$"
 INTERVAL_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?(s|m|h)|[0-9]{1,8}ms)+$"
 KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
+LABEL_VALUE_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_. ]*[A-Za-z0-9])?$"
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 PAIR_PATTERN = r"^[A-Za-z0-9_.*'()!:|-]+$"
 PATH_PATTERN = r"^/[^\s]*$"
@@ -34,4 +35,5 @@ Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME_PATTERN, min_length
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_PATTERN, min_length=1, max_length=64)]
 RevisionName = Annotated[str, StringConstraints(pattern=REVISION_PATTERN, min_length=1, max_length=63)]
 PairValue = Annotated[str, StringConstraints(pattern=PAIR_PATTERN, min_length=1, max_length=128)]
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE_PATTERN, min_length=1, max_length=63)]
 HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=256)]

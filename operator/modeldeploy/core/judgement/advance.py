@@ -12,7 +12,9 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.drift.window import WEEK
 from modeldeploy.core.judgement import drifting, histogram
 from modeldeploy.core.judgement.counters import Increments, Parts, Pod, difference
+from modeldeploy.core.judgement.levels import levels, timed
 from modeldeploy.core.judgement.plan import Kind, Plan, plans, share, threshold
+from modeldeploy.core.judgement.presets import LATENCIES, LEVELS, TIMED
 from modeldeploy.core.judgement.queries import (
     Answer,
     Counters,
@@ -25,7 +27,7 @@ from modeldeploy.core.judgement.queries import (
     question,
 )
 from modeldeploy.core.judgement.roles import Roles
-from modeldeploy.core.judgement.sources import Family
+from modeldeploy.core.judgement.sources import SOURCES, Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Track
 from modeldeploy.core.judgement.weigh import NOTHING, Look, weigh
 
@@ -34,6 +36,9 @@ WARM_UP = 10.0
 code is compiled. Errors never wait. Short, since a step may be."""
 
 _NO_SERIES = "no series of this revision"
+
+STALE = 3
+"""Intervals without any series after which data counts as gone."""
 
 
 def advance(
@@ -69,7 +74,13 @@ def advance(
     for family, ago in _families(spec):
         answer = answers.get(question(spec, family, ago))
         rows, key = answer.rows if isinstance(answer, Counters) else (), _key(family, ago)
-        pods[key], grown[key] = difference(evidence.pods.get(key, {}), rows, now, scene.interval)
+        before = evidence.pods.get(key, {})
+        if family in LEVELS:
+            grown[key] = levels(family, rows, min(now - evidence.at, STALE * scene.interval))
+            continue
+        pods[key], grown[key] = difference(before, rows, now, scene.interval)
+        if family in TIMED:
+            grown[key] = timed(grown[key], before, pods[key])
     look = drifting.Look(spec, roles, now, threshold(spec), references)
     metrics = {}
     for planned in plans(spec):
@@ -84,8 +95,8 @@ def advance(
         else:
             judged = _answered(judged, answers.get(question(spec, planned.family)))
             if planned.drift is not None:
-                before = grown.get(_key(planned.family, WEEK), Increments())
-                judged = drifting.followed(planned, judged, grown[planned.family], before, look)
+                a_week_ago = grown.get(_key(planned.family, WEEK), Increments())
+                judged = drifting.followed(planned, judged, grown[planned.family], a_week_ago, look)
                 metrics[metric.name] = judged
                 continue
             metrics[metric.name] = _counts(planned, judged, grown[planned.family], scene)
@@ -144,11 +155,17 @@ def _answered(judged: Judged, answer: Answer | None) -> Judged:
     return replace(judged, failure=failure, absence=absence)
 
 
+def _absence(planned: Plan, reason: str) -> str:
+    """The same, with whom to ask for it: some series come from exporters that not every cluster has."""
+    addon = SOURCES[planned.family].addon if planned.family else ""
+    return f"{reason}; it comes from {addon}, which Prometheus must scrape" if addon else reason
+
+
 def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> Judged:
     """A preset: its counters' growth, by revision, and what it says about the bounds."""
     roles = scene.roles
-    if judged.failure is None and judged.absence is None and roles.subject not in grown.present:
-        judged = replace(judged, absence=_NO_SERIES)
+    if judged.failure is None and roles.subject not in grown.present:
+        judged = replace(judged, absence=_absence(planned, judged.absence or _NO_SERIES))
     stable = judged.tracks.get(roles.stable or "")
     edges = None
     if planned.kind is Kind.LATENCY and planned.ratio is not None and stable is not None:
@@ -163,7 +180,7 @@ def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> 
             tracks[revision], looks[revision] = _followed(planned, track, parts, edge, scene)
         else:
             tracks[revision], looks[revision] = track, NOTHING
-    if planned.kind is not Kind.MEAN:
+    if planned.kind not in {Kind.MEAN, Kind.COUNT}:
         judged = weigh(planned, judged, looks, roles, scene.interval)
     return replace(judged, tracks=tracks)
 
@@ -179,12 +196,14 @@ def _followed(
         if look.requests:
             keep = math.exp(min(0.0, track.spread.at - now) / scene.window)
             profile = histogram.faded(profile, counts, keep)
+    elif planned.edge is not None:
+        look = _below(planned.edge, histogram.buckets(parts))
     else:
-        events, requests = share(planned.family or Family.REQUESTS, parts)
+        events, requests = share(planned.family or Family.REQUESTS, parts, planned.part)
         look = Look(events, requests, None, events)
     if not look.requests:
         return replace(track, seen_at=now), NOTHING
-    if planned.family is Family.LATENCY and (track.first_at is None or now - track.first_at < WARM_UP):
+    if planned.family in LATENCIES and (track.first_at is None or now - track.first_at < WARM_UP):
         first_at = now if track.first_at is None else track.first_at
         return replace(track, seen_at=now, first_at=first_at), NOTHING
     compared = look.events if look.compared is None else look.compared
@@ -193,10 +212,17 @@ def _followed(
         first_at=track.first_at,
         events=track.events + look.events,
         requests=track.requests + look.requests,
-        recent=track.recent.after(look.events, look.requests, now, scene.window),
+        recent=track.recent.after(look.events, look.requests, now, planned.window or scene.window),
         spread=track.spread.after(compared, look.requests, now),
         profile=profile,
     ), look
+
+
+def _below(edge: float, counts: histogram.Buckets) -> Look:
+    """Observations below a value: those up to the edge at or below it, and as `lower` the one above."""
+    low, high = histogram.bracket(counts, edge)
+    events = counts.get(low, 0.0)
+    return Look(events, histogram.total(counts), None if low == high else counts.get(high, 0.0), events)
 
 
 def _latency(planned: Plan, counts: histogram.Buckets, edge: float | None) -> Look:

@@ -8,14 +8,15 @@ from modeldeploy.api.v1alpha1.monitoring import Category, Metric, NoDataPolicy
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.judgement.advance import STALE
 from modeldeploy.core.judgement.drift_verdict import assessed
 from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
 from modeldeploy.core.judgement.likelihood import gains_of_rate, samples_needed
 from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
 from modeldeploy.core.judgement.roles import Roles
-from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
 from modeldeploy.core.judgement.weigh import detectable, dispersion
+from modeldeploy.core.judgement.wording import behind as behind_of
 from modeldeploy.core.judgement.wording import bounds, noun, number, value_of
 
 FALSE_PASS = 0.05
@@ -35,9 +36,6 @@ BURST = 2
 
 MEAN_SAMPLES = 30
 """Observations below which a mean says nothing."""
-
-STALE = 3
-"""Intervals without any series after which data counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,10 @@ class _Case:
     def said(self) -> str:
         """The value, what stands behind it, and the bounds: `nulls 24.3% of 412 answers (max 5%)`."""
         value = value_of(self.planned, self.subject) or "unknown"
-        behind = ""
-        if self.planned.kind is not Kind.GAUGE:
-            word = "over" if self.planned.kind is Kind.MEAN else "of"
-            if self.planned.kind is Kind.MEAN and self.planned.family is Family.LATENCY:
-                word = "on average over"
-            behind = f" {word} {self.subject.recent.requests:.0f} {noun(self.planned)}"
+        behind = f" {behind_of(self.planned, self.subject)}"
         stable = value_of(self.planned, self.judged.tracks.get(self.roles.stable or ""))
         beside = f", stable {stable}" if self.roles.candidate and stable and self.metric.compare else ""
-        return f"{self.metric.name} {value}{behind}{beside} ({bounds(self.metric)})"
+        return f"{self.metric.name} {value}{behind.rstrip()}{beside} ({bounds(self.metric)})"
 
 
 def assess(
@@ -159,6 +152,8 @@ def _unanswered(case: _Case) -> Assessment | None:
 
 
 def _breach(case: _Case) -> Assessment | None:
+    if case.planned.kind is Kind.COUNT:
+        return _breach_of_count(case)
     if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
         return _breach_of_number(case)
     if case.roles.candidate is None:
@@ -200,6 +195,18 @@ def _breach_of_number(case: _Case) -> Assessment | None:
     return _says(case, Verdict.BREACH, f"{case.said}; a number without a count behind it", blame)
 
 
+def _breach_of_count(case: _Case) -> Assessment | None:
+    """Events that count by themselves, such as restarts: a hard bound, without any statistics."""
+    high = case.planned.high
+    if high is None or case.subject.recent.events <= high:
+        return None
+    stable = case.judged.tracks.get(case.roles.stable or "", Track())
+    if case.roles.candidate is None or stable.recent.events > high:
+        also = "; so is stable" if case.roles.candidate else ""
+        return _says(case, Verdict.BREACH, case.said + also, Blame.WORLD)
+    return _says(case, Verdict.BREACH, case.said)
+
+
 def _number_of(case: _Case) -> float | None:
     """A mean over `window` with enough observations, or a gauge that isn't stale."""
     track = case.subject
@@ -211,6 +218,9 @@ def _number_of(case: _Case) -> float | None:
 
 
 def _undecided(case: _Case) -> Assessment | None:
+    if case.planned.kind is Kind.COUNT:
+        silent = f"{case.metric.name}: nothing counted yet"
+        return None if case.subject.recent.requests else _says(case, Verdict.INCONCLUSIVE, silent)
     if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
         counted = case.fresh.requests
         if _number_of(case) is not None:

@@ -1,7 +1,7 @@
 """What a metric of the spec means for the statistics: which counts, which limits, how sure."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from modeldeploy.api.quantity import fraction, magnitude
@@ -9,8 +9,23 @@ from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource
 from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
-from modeldeploy.core.judgement.queries import BUCKET_FAMILY, PRESET_FAMILY
-from modeldeploy.core.judgement.sources import AMONG, COUNT, GRPC, TOTAL, Family, has_mean_only
+from modeldeploy.core.judgement.presets import COUNTED_OVER, PRESETS, Kind, Unit
+from modeldeploy.core.judgement.queries import BUCKET_FAMILY
+from modeldeploy.core.judgement.sources import (
+    AMONG,
+    ASKED,
+    CONTAINER_CPU,
+    COUNT,
+    COUNTED,
+    GRPC,
+    PROCESS_CPU,
+    SUM,
+    TOTAL,
+    Family,
+    has_mean_only,
+)
+
+__all__ = ["Kind", "Limit", "Plan", "plan", "plans", "share", "threshold", "value"]
 
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
 
@@ -20,21 +35,6 @@ DETECTABLE = 2.0
 FAILED = ("5", f"{AMONG}5", *(f"{GRPC}{status}" for status in (2, 4, 12, 13, 14, 15)))
 """Answers that are the server's fault: HTTP's 5xx; gRPC's UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
 INTERNAL, UNAVAILABLE and DATA_LOSS (OpenTelemetry, "Semantic conventions for gRPC", server spans' status)."""
-
-
-class Kind(StrEnum):
-    """What stands behind a metric's number."""
-
-    SHARE = "share"
-    """Events among requests."""
-    LATENCY = "latency"
-    """A quantile, judged as the share of requests above the bound."""
-    MEAN = "mean"
-    """A sum and a count: a number without a known spread."""
-    GAUGE = "gauge"
-    """A number that a user's query yields."""
-    DRIFT = "drift"
-    """The distance of a histogram from a reference's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Plan:
         low: Lower bound of a mean or a gauge.
         high: Upper bound of a mean or a gauge, in its own unit; of a latency, in milliseconds.
         drift: Bounds of a distance.
+        part: Of a share, what counts among a family's parts; empty where the family has but one.
+        edge: Of a share of a histogram, the value below which an observation counts; None of any other.
     """
 
     metric: Metric
@@ -78,6 +80,8 @@ class Plan:
     quantile: float = 0.0
     low: float | None = None
     high: float | None = None
+    part: str = ""
+    edge: float | None = None
     drift: Drift | None = None
 
     @property
@@ -86,6 +90,11 @@ class Plan:
         if self.drift is None or self.metric.category is Category.INPUT:
             return False
         return self.drift.reference.source is ReferenceSource.STABLE
+
+    @property
+    def window(self) -> float | None:
+        """Seconds over which values are taken, where `monitoring.window` doesn't say."""
+        return COUNTED_OVER if self.kind is Kind.COUNT else None
 
     @property
     def tests(self) -> int:
@@ -107,7 +116,10 @@ class Plan:
         """
         if self.drift is not None:
             return f"{self.kind} {self.family} {self.drift.reference.source}"
-        return f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high}"
+        return (
+            f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high} "
+            f"{self.part} {self.edge}"
+        )
 
 
 def plans(spec: ModelDeploymentSpec) -> tuple[Plan, ...]:
@@ -131,28 +143,22 @@ def plan(metric: Metric, *, mean_only: bool = False) -> Plan:
         return Plan(metric, Kind.GAUGE, None, low=low, high=high)
     if metric.drift is not None:
         return Plan(metric, Kind.DRIFT, BUCKET_FAMILY.get(metric.preset), drift=metric.drift)
-    family = PRESET_FAMILY[metric.preset]
-    if family in {Family.SIZE, Family.BRIGHTNESS}:
-        return Plan(metric, Kind.MEAN, family, low=low, high=high)
-    if metric.preset in QUANTILES:
-        quantile = QUANTILES[metric.preset]
+    facts = PRESETS[metric.preset]
+    family = facts.family
+    if facts.unit is Unit.DURATION:
         high = None if high is None else round(high * 1000, 6)
-        if mean_only:
-            return Plan(metric, Kind.MEAN, family, high=high)
+    if facts.kind in {Kind.MEAN, Kind.COUNT} or (mean_only and facts.kind is Kind.LATENCY):
+        kind = Kind.MEAN if facts.kind is Kind.LATENCY else facts.kind
+        return Plan(metric, kind, family, low=low, high=high)
+    if facts.kind is Kind.LATENCY:
+        quantile = QUANTILES[metric.preset]
         limits = () if high is None else (Limit("max", 1.0 - quantile),)
-        return Plan(
-            metric,
-            Kind.LATENCY,
-            family,
-            limits,
-            ratio,
-            quantile,
-            high=high,
-        )
+        return Plan(metric, Kind.LATENCY, family, limits, ratio, quantile, high=high)
     bounds = [] if high is None else [Limit("max", min(1.0, max(0.0, high)))]
     if low is not None:
         bounds.append(Limit("min", 1.0 - min(1.0, max(0.0, low))))
-    return Plan(metric, Kind.SHARE, family, tuple(bounds), ratio)
+    part = metric.event or metric.output_class or ""
+    return Plan(metric, Kind.SHARE, family, tuple(bounds), ratio, part=part, edge=value(metric.below))
 
 
 def value(bound: int | str | None) -> float | None:
@@ -175,22 +181,81 @@ def threshold(spec: ModelDeploymentSpec) -> float:
     return max(1, tests) / max(1e-6, fraction(spec.rollout.false_rollback))
 
 
-def share(family: Family, parts: Parts) -> tuple[float, float]:
+SECONDS = " seconds"
+"""The part that says how long a family's pods were counted, summed over them; no label begins so."""
+
+
+def share(family: Family, parts: Parts, part: str = "") -> tuple[float, float]:
     """Events and requests (or a sum and a count) among a family's increments.
 
     A ratio's two counters are incremented one after the other by the server, so a scrape in between can catch
     the event without its request; it is then left for the next look to even out.
+
+    Args:
+        family: Whose increments they are.
+        parts: By part.
+        part: What counts as an event, where the family has several: feedback and classes.
     """
-    if family is Family.REQUESTS:
-        requests = sum(count for part, count in parts.items() if not part.startswith((GRPC, AMONG)))
-        return min(requests, sum(parts.get(part, 0.0) for part in FAILED)), requests
-    if family is Family.LATENCY:
-        return parts.get(TOTAL, 0.0), parts.get(COUNT, 0.0)
-    if family in {Family.SIZE, Family.BRIGHTNESS}:
-        return _ending(parts, "_sum"), _ending(parts, "_count")
+    read = _READ.get(family, _sum_and_count)
+    return read(parts, part)
+
+
+def _answers(parts: Parts, _part: str) -> tuple[float, float]:
+    requests = sum(count for name, count in parts.items() if not name.startswith((GRPC, AMONG, SECONDS)))
+    return min(requests, sum(parts.get(name, 0.0) for name in FAILED)), requests
+
+
+def _sum_and_count(parts: Parts, _part: str) -> tuple[float, float]:
+    return _ending(parts, SUM) + parts.get(TOTAL, 0.0), _ending(parts, COUNTED) + parts.get(COUNT, 0.0)
+
+
+def _per_second(parts: Parts, _part: str) -> tuple[float, float]:
+    return _answers(parts, "")[1], parts.get(SECONDS, 0.0)
+
+
+def _cores(parts: Parts, _part: str) -> tuple[float, float]:
+    return parts.get(CONTAINER_CPU, parts.get(PROCESS_CPU, 0.0)), parts.get(SECONDS, 0.0)
+
+
+def _level(parts: Parts, _part: str) -> tuple[float, float]:
+    seconds = parts.get(SECONDS, 0.0)
+    return sum(parts.values()) - seconds, seconds
+
+
+def _missing(parts: Parts, _part: str) -> tuple[float, float]:
     requests = _ending(parts, "_values_total")
     return min(requests, _ending(parts, "_null_total") + _ending(parts, "_missing_total")), requests
 
 
+def _labels(parts: Parts, _part: str) -> tuple[float, float]:
+    labelled = _ending(parts, "_labelled_total")
+    return min(labelled, _ending(parts, "_correct_total")), labelled
+
+
+def _feedback(parts: Parts, part: str) -> tuple[float, float]:
+    asked = parts.get(ASKED, 0.0)
+    return min(asked, parts.get(part, 0.0)), asked
+
+
+def _class(parts: Parts, part: str) -> tuple[float, float]:
+    return parts.get(part, 0.0), sum(parts.values())
+
+
 def _ending(parts: Parts, suffix: str) -> float:
     return sum(value for part, value in parts.items() if part.endswith(suffix))
+
+
+_READ: Mapping[Family, Callable[[Parts, str], tuple[float, float]]] = {
+    Family.REQUESTS: _answers,
+    Family.THROUGHPUT: _per_second,
+    Family.CPU: _cores,
+    Family.IN_FLIGHT: _level,
+    Family.MEMORY: _level,
+    Family.GPU: _level,
+    Family.RESTARTS: _level,
+    Family.NULLS: _missing,
+    Family.MISSING: _missing,
+    Family.FEEDBACK: _feedback,
+    Family.CLASSES: _class,
+    Family.LABELS: _labels,
+}

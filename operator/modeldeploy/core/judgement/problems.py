@@ -10,6 +10,7 @@ from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
 from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
+from modeldeploy.core.judgement.presets import PRESETS, Facts, Kind, Unit
 from modeldeploy.core.judgement.queries import BUCKET_FAMILY
 from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
 from modeldeploy.core.promql import QueryError, confine, substitute
@@ -18,7 +19,16 @@ _SHORTEST, _LONGEST = 1.0, 3600.0
 _LONGEST_INTEGER = 1024
 _LONGEST_WINDOW = 7 * 86400.0
 _AT_MOST_ONE = frozenset({Statistic.JENSEN_SHANNON, Statistic.KOLMOGOROV_SMIRNOV})
-_RATIOS = frozenset({Preset.ERROR_RATIO, Preset.NULL_RATIO, Preset.MISSING_RATIO})
+_COMPARED = frozenset({Kind.LATENCY, Kind.SHARE})
+_LETTERS = "smi"
+"""Last letters of units."""
+_BYTES = ("Ki", "Mi", "Gi")
+_FIELDS = {
+    "event": (Preset.FEEDBACK_RATIO, "redo"),
+    "below": (Preset.LOW_CONFIDENCE_RATIO, "50%"),
+    "outputClass": (Preset.CLASS_RATIO, "cat"),
+}
+"""Fields that one preset needs and no other has, with an example."""
 
 
 def problems(spec: ModelDeploymentSpec) -> tuple[str, ...]:
@@ -94,7 +104,8 @@ def _bounds(metric: Metric) -> list[str]:
         return _drift(metric, metric.drift)
     if metric.max is None and metric.min is None and metric.compare is None:
         return [": has no bound; add max, min, compare or drift"]
-    found = [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
+    found = _belonging(metric)
+    found += [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
     if found:
         return found
     low, high = value(metric.min), value(metric.max)
@@ -110,23 +121,50 @@ def _unit(metric: Metric, side: str, bound: int | str | None) -> str | None:
     if bound is None:
         return None
     text, number = _spelled(bound), value(bound)
-    is_time, is_share = text[-1].isalpha(), text.endswith("%")
     fault = None
     if number is None:
         fault = f"{text} is no bound; give a number with its unit, e.g. 300ms or 1%"
     elif not math.isfinite(number):
         fault = f"{text} is too large; choose a finite number"
-    elif metric.preset in QUANTILES:
-        if side == "min":
-            fault = "a latency has no lower bound; use max"
-        elif not is_time or number <= 0.0:
-            fault = f"{text} is no latency; give a duration, e.g. 300ms"
-    elif metric.preset in _RATIOS:
-        if not is_share or not 0.0 <= number <= 1.0:
-            fault = f"{text} is no share; give a percentage from 0% to 100%"
-    elif metric.preset is not None and (is_time or is_share):
-        fault = f"{text} has a unit that {metric.preset} has not; give a plain number"
+    elif metric.preset is not None:
+        fault = _unsuited(PRESETS[metric.preset], metric.preset, side, text, number)
     return f".{side}: {fault}" if fault else None
+
+
+def _unsuited(facts: Facts, preset: Preset, side: str, text: str, number: float) -> str | None:
+    """What is wrong with a finite bound for what the preset measures."""
+    is_share, is_memory = text.endswith("%"), text.endswith(_BYTES)
+    is_time = text[-1] in _LETTERS and not is_memory
+    has_none = facts.kind in {Kind.LATENCY, Kind.COUNT} or preset is Preset.LOW_CONFIDENCE_RATIO
+    fault = None
+    if side == "min" and (has_none or facts.unit is Unit.DURATION):
+        fault = f"{preset} has no lower bound; use max"
+    elif facts.unit is Unit.DURATION and not (is_time and number > 0.0):
+        fault = f"{text} is no latency; give a duration, e.g. 300ms"
+    elif facts.unit is Unit.PERCENT and not (is_share and 0.0 <= number <= 1.0):
+        fault = f"{text} is no share; give a percentage from 0% to 100%"
+    elif facts.unit is Unit.BYTES and not (is_memory and number > 0.0):
+        fault = f"{text} is no size; give it with its unit, e.g. 2Gi"
+    elif facts.unit is Unit.NUMBER and (is_time or is_share or is_memory):
+        fault = f"{text} has a unit that {preset} has not; give a plain number"
+    return fault
+
+
+def _belonging(metric: Metric) -> list[str]:
+    """Fields of one preset at another, or missing at their own; and a category that isn't the preset's."""
+    found = []
+    given = {"event": metric.event, "below": metric.below, "outputClass": metric.output_class}
+    for name, (preset, example) in _FIELDS.items():
+        if metric.preset is preset and given[name] is None:
+            found.append(f".{name}: is missing; preset {preset} needs it, e.g. {name}: {example}")
+        if metric.preset is not preset and given[name] is not None:
+            found.append(f".{name}: only preset {preset} has it; remove it")
+    if metric.below is not None and not 0.0 < (value(metric.below) or 0.0) < 1.0:
+        found.append(f".below: {_spelled(metric.below)} is no confidence; choose between 0% and 100%")
+    if metric.preset is not None and metric.category not in PRESETS[metric.preset].categories:
+        usual = " or ".join(PRESETS[metric.preset].categories)
+        found.append(f".category: {metric.preset} speaks of {usual}, not {metric.category}; write {usual}")
+    return found
 
 
 def _spelled(bound: int | str) -> str:
@@ -142,7 +180,7 @@ def _compare(metric: Metric) -> list[str]:
     found, ratio = [], float(metric.compare.max_ratio)
     if not 1.0 <= ratio <= 1000.0:  # noqa: PLR2004 - beyond, nothing is compared
         found.append(f".compare.maxRatio: {metric.compare.max_ratio} is out of range; choose 1 to 1000")
-    if metric.preset not in QUANTILES and metric.preset not in _RATIOS:
+    if metric.preset is None or PRESETS[metric.preset].kind not in _COMPARED:
         found.append(".compare: needs counts; only latency and ratio presets can be compared")
     return found
 

@@ -19,20 +19,13 @@ from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.drift.window import WEEK
 from modeldeploy.core.judgement import sources
+from modeldeploy.core.judgement.presets import PRESETS
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import Family, Source
+from modeldeploy.core.naming import CONTAINER
 from modeldeploy.core.promql import QueryError, confine, substitute
 
-PRESET_FAMILY = {
-    Preset.LATENCY_P50: Family.LATENCY,
-    Preset.LATENCY_P95: Family.LATENCY,
-    Preset.LATENCY_P99: Family.LATENCY,
-    Preset.ERROR_RATIO: Family.REQUESTS,
-    Preset.NULL_RATIO: Family.NULLS,
-    Preset.MISSING_RATIO: Family.MISSING,
-    Preset.INPUT_SIZE: Family.SIZE,
-    Preset.BRIGHTNESS: Family.BRIGHTNESS,
-}
+PRESET_FAMILY = {preset: facts.family for preset, facts in PRESETS.items()}
 BUCKET_FAMILY = {
     Preset.LATENCY_P50: Family.LATENCY,
     Preset.LATENCY_P95: Family.LATENCY,
@@ -41,6 +34,8 @@ BUCKET_FAMILY = {
     Preset.BRIGHTNESS: Family.BRIGHTNESS_BUCKETS,
 }
 """Where the distribution of a preset's values comes from."""
+_POD = 'pod=~".+-[a-z0-9]+-[a-z0-9]+-[a-z0-9]{5}"'
+"""Pods of a Deployment: its name, which is ours and a revision's, a hash, and five characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +148,21 @@ def question(spec: ModelDeploymentSpec, family: Family, ago: float = 0.0) -> Que
 
 @lru_cache(maxsize=1024)
 def family_query(
-    family: Family, matchers: str = "", *, runtime: Runtime | None = None, ago: float = 0.0
+    family: Family,
+    of: tuple[str, str] | None = None,
+    *,
+    runtime: Runtime | None = None,
+    ago: float = 0.0,
 ) -> Query:
-    """The question for a family's counters, narrowed by further matchers if any are given.
+    """The question for a family's counters, of all objects or of one.
 
     Args:
         family: What is asked for.
-        matchers: Further ones, each with a comma before it.
+        of: Namespace and name of one object; None for all.
         runtime: Whose own counts are asked for; None for the router's and a model's telemetry.
         ago: They are asked for as they stood so many seconds before.
     """
-    expression = _expression([sources.source(family, runtime)], matchers=matchers, ago=ago)
+    expression = _expression([sources.source(family, runtime)], of=of, ago=ago)
     return Query(expression, family, runtime, ago)
 
 
@@ -182,7 +181,7 @@ def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any
     found: dict[Query, list[Any]] = {query: [] for query in asked}
     owners: dict[str, list[Query]] = {}
     for query in asked:
-        for name in query.source.names if query.family else ():
+        for name in (*query.source.names, *query.source.outside) if query.family else ():
             owners.setdefault(name, []).append(query)
     for item in result:
         for query in owners[item["metric"]["__name__"]]:
@@ -191,26 +190,43 @@ def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any
 
 
 def _expression(
-    found: Sequence[Source], parts: Iterable[str] = (), matchers: str = "", ago: float = 0.0
+    found: Sequence[Source],
+    parts: Iterable[str] = (),
+    of: tuple[str, str] | None = None,
+    ago: float = 0.0,
 ) -> str:
-    names = list(dict.fromkeys(name for source in found for name in source.names))
     labels = dict.fromkeys((*parts, *(label for source in found for label in source.labels)))
-    named = f'__name__="{names[0]}"' if len(names) == 1 else f'__name__=~"{"|".join(names)}"'
     # A series without the label has it empty, so what is left out of one family leaves the others alone.
-    unless = dict.fromkeys(f',{source.unless[0]}!~"{source.unless[1]}"' for source in found if source.unless)
-    then = f" offset {ago:.0f}s" if ago else ""
-    return (
-        f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(labels)}) "
-        f'({{{named},modeldeploy_revision!=""{"".join(unless)}{matchers}}}{then})'
+    unless = dict.fromkeys(f'{source.unless[0]}!~"{source.unless[1]}"' for source in found if source.unless)
+    ours = _selector(
+        [name for source in found for name in source.names],
+        ['modeldeploy_revision!=""', *unless],
+        of and [f'namespace="{of[0]}"', f'modeldeploy_name="{of[1]}"'],
     )
+    outside = _selector(
+        [name for source in found for name in source.outside],
+        [f'container=~"{CONTAINER}|"', _POD],  # the exporters of GPUs don't all tell the container
+        of and [f'namespace="{of[0]}"', f'pod=~"{of[1]}-.+"'],
+    )
+    then = f" offset {ago:.0f}s" if ago else ""
+    series = " or ".join(selector + then for selector in (ours, outside) if selector)
+    return f"sum by (namespace, pod, modeldeploy_name, modeldeploy_revision, {', '.join(labels)}) ({series})"
+
+
+def _selector(names: Iterable[str], matchers: Iterable[str], of: Iterable[str] | None) -> str:
+    """The series of those names; empty without any."""
+    known = list(dict.fromkeys(names))
+    if not known:
+        return ""
+    named = f'__name__="{known[0]}"' if len(known) == 1 else f'__name__=~"{"|".join(known)}"'
+    return f"{{{','.join((named, *matchers, *(of or ())))}}}"
 
 
 def narrowed(query: Query, namespace: str, name: str) -> Query:
     """The question, asked for one object alone: for ranges, whose answer would be large for a cluster."""
     if query.family is None:
         return query
-    matchers = f',namespace="{namespace}",modeldeploy_name="{name}"'
-    return family_query(query.family, matchers, runtime=query.runtime, ago=query.ago)
+    return family_query(query.family, (namespace, name), runtime=query.runtime, ago=query.ago)
 
 
 def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Query | None:
@@ -237,17 +253,31 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
         labels, value = item["metric"], float(item["value"][1])
         if math.isfinite(value):
             # Interned: every object keeps its last rows, and the texts are the same again and again.
-            revision, pod = (intern(labels.get(key, "")) for key in ("modeldeploy_revision", "pod"))
+            pod = intern(labels.get("pod", ""))
+            name, revision = owner(labels)
             label = next((one for one in source.labels if one in labels), source.labels[0])
             kind = intern(source.read(label, labels.get(label, "")))
             value *= source.scale.get(labels.get("__name__", ""), 1.0)
-            owner = labels.get("namespace", ""), labels.get("modeldeploy_name", "")
-            counts = found.setdefault(owner, {})
+            whose = labels.get("namespace", ""), name
+            counts = found.setdefault(whose, {})
+            revision = intern(revision)
             counts[revision, pod, kind] = counts.get((revision, pod, kind), 0.0) + value
     return {
-        owner: Counters(tuple(Row(*place, count) for place, count in counts.items()))
-        for owner, counts in found.items()
+        whose: Counters(tuple(Row(*place, count) for place, count in counts.items()))
+        for whose, counts in found.items()
     }
+
+
+def owner(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Whose series it is, as name and revision; of the cluster's own exporters, by the name of the pod."""
+    revision, pod = labels.get("modeldeploy_revision", ""), labels.get("pod", "")
+    if revision or pod.count("-") < _DASHES:
+        return labels.get("modeldeploy_name", ""), revision
+    name, revision, _hash, _suffix = pod.rsplit("-", _DASHES)
+    return name, revision
+
+
+_DASHES = 3
 
 
 def single(result: Sequence[Any]) -> Answer:

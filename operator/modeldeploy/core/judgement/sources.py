@@ -18,12 +18,25 @@ class Family(StrEnum):
 
     REQUESTS = "requests"
     LATENCY = "latency"
+    LATENCY_MEAN = "latencyMean"
+    THROUGHPUT = "throughput"
+    IN_FLIGHT = "inFlight"
+    CPU = "cpu"
+    MEMORY = "memory"
+    GPU = "gpu"
+    RESTARTS = "restarts"
     NULLS = "nulls"
     MISSING = "missing"
     SIZE = "size"
+    VOLUME = "volume"
     BRIGHTNESS = "brightness"
     SIZE_BUCKETS = "sizeBuckets"
     BRIGHTNESS_BUCKETS = "brightnessBuckets"
+    CONFIDENCE = "confidence"
+    CONFIDENCE_BUCKETS = "confidenceBuckets"
+    CLASSES = "classes"
+    FEEDBACK = "feedback"
+    LABELS = "labels"
 
 
 class Source(NamedTuple):
@@ -35,6 +48,8 @@ class Source(NamedTuple):
         read: How a label and its value become the part that counts are kept under.
         scale: By name, what its values are multiplied by.
         unless: A label and the pattern (of the whole value) of series that are left out: probes, mostly.
+        outside: Further metrics, of the cluster's own exporters: they know a pod by its name alone.
+        addon: Who exports what not every cluster has, as part of a sentence; empty where nothing is added.
     """
 
     names: tuple[str, ...]
@@ -42,6 +57,8 @@ class Source(NamedTuple):
     read: Callable[[str, str], str]
     scale: Mapping[str, float] = {}
     unless: tuple[str, str] | None = None
+    outside: tuple[str, ...] = ()
+    addon: str = ""
 
 
 GRPC = "grpc "
@@ -50,8 +67,16 @@ AMONG = "among "
 """Begins the parts that count failures among the requests that another part counts all of."""
 TOTAL, COUNT = "total", "count"
 """Parts of a latency without buckets: the sum of all, and of how many."""
-ROUTED = frozenset({Family.REQUESTS, Family.LATENCY})
+ASKED = " requests"
+"""The part that counts what feedback is divided by; no event begins with a blank."""
+ROUTED = frozenset({Family.REQUESTS, Family.LATENCY, Family.LATENCY_MEAN})
 """What a router of ours counts, alike for every runtime."""
+
+
+SUM, COUNTED = "_sum", "_count"
+"""How the names of a histogram's sum and of its count end."""
+RESIDENT, WORKING_SET = "process_resident_memory_bytes", "container_memory_working_set_bytes"
+PROCESS_CPU, CONTAINER_CPU = "process_cpu_seconds_total", "container_cpu_usage_seconds_total"
 
 
 def _plain(_label: str, value: str) -> str:
@@ -101,6 +126,18 @@ def _mean(_label: str, name: str) -> str:
     return TOTAL if name.endswith(("_us", "_microseconds")) else COUNT
 
 
+def _event(_label: str, event: str) -> str:
+    """What users did, or (without a label) the requests that it is divided by."""
+    return event or ASKED
+
+
+def _mean_of(histogram: str, scale: float = 1.0) -> Source:
+    """The sum and the count of a histogram, the sum in the family's unit."""
+    return Source(
+        (histogram + SUM, histogram + COUNTED), ("__name__",), _plain, scale={histogram + SUM: scale}
+    )
+
+
 _TENSORFLOW = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
@@ -122,12 +159,37 @@ SOURCES: Mapping[Family, Source] = {
     Family.LATENCY: Source(("envoy_cluster_upstream_rq_time_bucket",), ("le",), _plain),
     Family.NULLS: Source(("model_output_null_total", "model_output_values_total"), ("__name__",), _plain),
     Family.MISSING: Source(("model_input_missing_total", "model_input_values_total"), ("__name__",), _plain),
-    Family.SIZE: Source(("model_input_size_sum", "model_input_size_count"), ("__name__",), _plain),
-    Family.BRIGHTNESS: Source(
-        ("model_input_brightness_sum", "model_input_brightness_count"), ("__name__",), _plain
+    Family.SIZE: _mean_of("model_input_size"),
+    Family.VOLUME: _mean_of("model_input_volume"),
+    Family.BRIGHTNESS: _mean_of("model_input_brightness"),
+    Family.LATENCY_MEAN: _mean_of("envoy_cluster_upstream_rq_time"),
+    Family.IN_FLIGHT: Source(("model_inflight_requests",), ("__name__",), _plain),
+    # What the container uses, children and page cache included, where somebody measures it; else what the
+    # server's own process says of itself.
+    Family.CPU: Source((PROCESS_CPU,), ("__name__",), _plain, outside=(CONTAINER_CPU,)),
+    Family.MEMORY: Source((RESIDENT,), ("__name__",), _plain, outside=(WORKING_SET,)),
+    Family.GPU: Source(
+        (),
+        ("gpu", "__name__"),
+        _plain,
+        outside=("DCGM_FI_DEV_GPU_UTIL",),
+        scale={"DCGM_FI_DEV_GPU_UTIL": 0.01},
+        addon="NVIDIA's dcgm-exporter",
     ),
     Family.SIZE_BUCKETS: _distribution("model_input_size"),
     Family.BRIGHTNESS_BUCKETS: _distribution("model_input_brightness"),
+    Family.RESTARTS: Source(
+        (),
+        ("__name__",),
+        _plain,
+        outside=("kube_pod_container_status_restarts_total",),
+        addon="kube-state-metrics",
+    ),
+    Family.CONFIDENCE: _mean_of("model_output_confidence"),
+    Family.CONFIDENCE_BUCKETS: Source(("model_output_confidence_bucket",), ("le",), _plain),
+    Family.CLASSES: Source(("model_output_class_total",), ("class",), _plain),
+    Family.FEEDBACK: Source(("model_feedback_total", "model_requests_total"), ("event",), _event),
+    Family.LABELS: Source(("model_labelled_total", "model_labelled_correct_total"), ("__name__",), _plain),
 }
 """The router's counts, and what `modeltelemetry` or a server that follows it exports."""
 
@@ -241,9 +303,27 @@ def asked_of(spec: ModelDeploymentSpec, family: Family) -> Runtime | None:
     runtime = Runtime.OPEN_INFERENCE if spec.server.runtime is Runtime.CUSTOM else spec.server.runtime
     if family in ROUTED:
         return runtime if counts_itself(spec) else None
+    if family is Family.THROUGHPUT:  # per pod of the model, which a router's counts don't tell
+        return runtime
     return runtime if family in SERVED[runtime] else None
 
 
 def source(family: Family, runtime: Runtime | None) -> Source:
     """Where a family's counters come from, of a runtime that `asked_of` gave."""
-    return SOURCES[family] if runtime is None else SERVED[runtime][family]
+    if runtime is None:
+        return SOURCES[family]
+    served = SERVED[runtime]
+    if family is Family.THROUGHPUT:
+        return served[Family.REQUESTS]
+    if family is Family.LATENCY_MEAN:
+        return _mean_beside(served[Family.LATENCY])
+    return served[family]
+
+
+def _mean_beside(latency: Source) -> Source:
+    """Sum and count, in milliseconds, of the latencies whose buckets a source has."""
+    if latency.read is _mean:
+        return latency
+    bucket = latency.names[0]
+    second = float(latency.read("le", "1"))
+    return _mean_of(bucket.removesuffix("_bucket"), second)._replace(unless=latency.unless)

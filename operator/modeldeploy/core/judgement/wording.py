@@ -7,7 +7,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.drift.window import WINDOWS
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.plan import Kind, Plan, plan
-from modeldeploy.core.judgement.sources import Family
+from modeldeploy.core.judgement.presets import LATENCIES, PRESETS, Unit
 from modeldeploy.core.judgement.state import Track
 
 _SHORT = {
@@ -22,21 +22,24 @@ _SOURCES = {
     ReferenceSource.PREVIOUS: "the previous version",
     ReferenceSource.LAST_WEEK: "last week",
 }
-_NOUNS = {
-    Family.REQUESTS: "requests",
-    Family.LATENCY: "requests",
-    Family.NULLS: "answers",
-    Family.MISSING: "values",
-    Family.SIZE: "inputs",
-    Family.BRIGHTNESS: "inputs",
-    Family.SIZE_BUCKETS: "inputs",
-    Family.BRIGHTNESS_BUCKETS: "inputs",
-}
+_FACTOR = 1024.0
 
 
 def noun(planned: Plan) -> str:
     """What the metric counts."""
-    return _NOUNS[planned.family] if planned.family else "looks"
+    return PRESETS[planned.metric.preset].noun if planned.metric.preset else "looks"
+
+
+def behind(planned: Plan, track: Track) -> str:
+    """What stands behind its number: `of 412 answers`; empty for a number that stands alone."""
+    if planned.kind is Kind.GAUGE:
+        return ""
+    if planned.kind is Kind.COUNT:
+        return f"{noun(planned)} within the last hour"
+    word = "of"
+    if planned.kind is Kind.MEAN:
+        word = "on average over" if planned.family in LATENCIES else "over"
+    return f"{word} {track.recent.requests:.0f} {noun(planned)}"
 
 
 def number(value: float) -> str:
@@ -66,6 +69,8 @@ def measured(planned: Plan, track: Track | None) -> float | None:
         return None
     if planned.kind is Kind.GAUGE:
         return track.number
+    if planned.kind is Kind.COUNT:
+        return track.recent.events if track.recent.requests else None
     if planned.kind is Kind.LATENCY:
         return histogram.quantile(track.profile, planned.quantile)
     asked = track.recent.requests
@@ -80,9 +85,19 @@ def value_of(planned: Plan, track: Track | None) -> str | None:
 
 def spell(planned: Plan, value: float) -> str:
     """A metric's value with its unit: `24.3%`, `412 ms`, `18.2`."""
-    if planned.family is Family.LATENCY:
+    if planned.family in LATENCIES:
         return milliseconds(value)
-    return percent(value) if planned.kind is Kind.SHARE else number(value)
+    unit = PRESETS[planned.metric.preset].unit if planned.metric.preset else Unit.NUMBER
+    if unit is Unit.BYTES:
+        return memory(value)
+    return percent(value) if unit is Unit.PERCENT or planned.kind is Kind.SHARE else number(value)
+
+
+def memory(value: float) -> str:
+    """Bytes: `412 Mi`, `1.3 Gi`."""
+    if value >= _FACTOR**3:
+        return f"{value / _FACTOR**3:.2f} Gi"
+    return f"{value / _FACTOR**2:.0f} Mi"
 
 
 def bounds(metric: Metric) -> str:
@@ -104,6 +119,8 @@ def statistic(metric: Metric) -> str:
     kind = plan(metric).kind
     if kind is Kind.MEAN:
         return "mean over the window"
+    if kind is Kind.COUNT:
+        return "count over the last hour"
     return "latest value" if kind is Kind.GAUGE else "Shiryaev-Roberts e-detector"
 
 

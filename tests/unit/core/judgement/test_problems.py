@@ -27,19 +27,61 @@ def test_a_sound_spec_has_none() -> None:
         ({"max": None}, ": has no bound; add max, min, compare or drift"),
         ({"preset": None}, ": gives nothing to measure; add preset or query"),
         ({"query": "x"}, ": gives both preset and query; remove one"),
-        ({"preset": "latencyP95"}, ".max: 5% is no latency; give a duration, e.g. 300ms"),
-        ({"preset": "latencyP95", "max": "0ms"}, ".max: 0ms is no latency"),
-        ({"preset": "latencyP95", "max": "1s", "min": "1ms"}, ".min: a latency has no lower bound; use max"),
         (
-            {"preset": "brightness", "max": "5ms"},
+            {"category": "Software", "preset": "latencyP95"},
+            ".max: 5% is no latency; give a duration, e.g. 300ms",
+        ),
+        ({"category": "Software", "preset": "latencyP95", "max": "0ms"}, ".max: 0ms is no latency"),
+        (
+            {"category": "Software", "preset": "latencyP95", "max": "1s", "min": "1ms"},
+            ".min: latencyP95 has no lower bound; use max",
+        ),
+        (
+            {"category": "Input", "preset": "brightness", "max": "5ms"},
             ".max: 5ms has a unit that brightness has not; give a plain number",
         ),
-        ({"preset": "inputSize", "max": int("9" * 400)}, "is too large; choose a finite number"),
+        (
+            {"category": "Input", "preset": "inputSize", "max": int("9" * 400)},
+            "is too large; choose a finite number",
+        ),
         ({"compare": {"maxRatio": "0.5"}}, ".compare.maxRatio: 0.5 is out of range; choose 1 to 1000"),
         (
-            {"preset": "brightness", "max": 3, "compare": {"maxRatio": 2}},
+            {"category": "Input", "preset": "brightness", "max": 3, "compare": {"maxRatio": 2}},
             ".compare: needs counts; only latency",
         ),
+        (
+            {"preset": "brightness", "max": 3},
+            ".category: brightness speaks of Input, not Output; write Input",
+        ),
+        ({"preset": "feedbackRatio"}, ".event: is missing; preset feedbackRatio needs it, e.g. event: redo"),
+        ({"event": "redo"}, ".event: only preset feedbackRatio has it; remove it"),
+        ({"preset": "classRatio"}, ".outputClass: is missing; preset classRatio needs it"),
+        ({"preset": "lowConfidenceRatio"}, ".below: is missing; preset lowConfidenceRatio needs it"),
+        (
+            {"preset": "lowConfidenceRatio", "below": "120%"},
+            ".below: 120% is no confidence; choose between 0% and 100%",
+        ),
+        (
+            {"preset": "lowConfidenceRatio", "below": "50%", "min": "1%"},
+            ".min: lowConfidenceRatio has no lower bound; use max",
+        ),
+        (
+            {"category": "Software", "preset": "memory"},
+            ".max: 5% is no size; give it with its unit, e.g. 2Gi",
+        ),
+        (
+            {"category": "Software", "preset": "cpu"},
+            ".max: 5% has a unit that cpu has not; give a plain number",
+        ),
+        (
+            {"category": "Software", "preset": "restarts", "max": 2, "min": 1},
+            ".min: restarts has no lower bound; use max",
+        ),
+        (
+            {"category": "Software", "preset": "latencyMean", "max": 3},
+            ".max: 3 is no latency; give a duration, e.g. 300ms",
+        ),
+        ({"category": "Quality", "preset": "accuracy", "max": None, "min": 3}, ".min: 3 is no share"),
         ({"preset": None, "query": "sum(", "max": 1}, ".query: does not parse as PromQL"),
         ({"preset": None, "query": 'x{namespace="a"}', "max": 1}, '.query: asks for namespace "a"'),
     ],
