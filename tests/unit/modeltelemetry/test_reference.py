@@ -10,7 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from modeldeploy.core.drift.buckets import Histogram
 from modeldeploy.core.drift.reference import Reference as Read
 from modeldeploy.core.drift.reference import load
+from modeldeploy.core.judgement.drifting import exported as exported_as
+from modeldeploy.core.judgement.queries import BUCKET_FAMILY
+from modeldeploy.core.judgement.sources import Family
 from modeltelemetry import Buckets, Reference, Telemetry
+from unit.core.judgement.simulation import make_spec
 
 pytestmark = pytest.mark.unit
 
@@ -72,3 +76,13 @@ def test_a_file_of_nothing_is_refused() -> None:
 def test_buckets_rise() -> None:
     with pytest.raises(ValueError, match="buckets must rise"):
         Reference(Buckets(size=(2, 1)))
+
+
+def test_all_that_drift_is_measured_of_can_be_exported() -> None:
+    reference = Reference()
+    reference.inputs(size=1, volume=[0.5], brightness=[0.5])
+    reference.outputs(confidence=[0.5])
+    families = set(BUCKET_FAMILY.values()) - {Family.LATENCY}
+    assert set(json.loads(reference.text())["histograms"]) == {
+        exported_as(make_spec(), family) for family in families
+    }

@@ -139,8 +139,8 @@ class Metric(Part):
     drift: Drift | None = Field(
         default=None,
         description="How far the distribution of the values may move from a reference, instead of bounds. "
-        "For inputSize, brightness and latencies: these have histograms. Input metrics flag, and never "
-        "blame a candidate.",
+        "For inputSize, inputVolume, brightness, confidence and latencyP50, P95 and P99: these have "
+        "histograms. Input metrics flag, and never blame a candidate.",
     )
     on_no_data: NoDataPolicy = Field(
         default=NoDataPolicy.HOLD,

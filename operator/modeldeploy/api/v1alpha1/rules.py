@@ -257,12 +257,13 @@ METRIC: tuple[Rule, ...] = (
         "drift'",
     },
     {
-        "rule": "!has(self.drift) || (has(self.preset) && (self.preset in ['inputSize', 'brightness'] || "
-        "self.preset.startsWith('latency')))",
-        "message": "drift needs a histogram; only inputSize, brightness and latencies have one",
+        "rule": "!has(self.drift) || (has(self.preset) && self.preset in ['inputSize', 'inputVolume', "
+        "'brightness', 'confidence', 'latencyP50', 'latencyP95', 'latencyP99'])",
+        "message": "drift needs a histogram; only inputSize, inputVolume, brightness, confidence and "
+        "latencyP50, P95 and P99 have one",
         "fieldPath": ".drift",
         "messageExpression": "'metric ' + self.name + ' has no histogram to see drift in; only inputSize, "
-        "brightness and latencies have one'",
+        "inputVolume, brightness, confidence and latencyP50, P95 and P99 have one'",
     },
     {
         "rule": "!has(self.preset) || !self.preset.startsWith('latency') || !has(self.min)",

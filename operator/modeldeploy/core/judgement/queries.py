@@ -31,7 +31,9 @@ BUCKET_FAMILY = {
     Preset.LATENCY_P95: Family.LATENCY,
     Preset.LATENCY_P99: Family.LATENCY,
     Preset.INPUT_SIZE: Family.SIZE_BUCKETS,
+    Preset.INPUT_VOLUME: Family.VOLUME_BUCKETS,
     Preset.BRIGHTNESS: Family.BRIGHTNESS_BUCKETS,
+    Preset.CONFIDENCE: Family.CONFIDENCE_BUCKETS,
 }
 """Where the distribution of a preset's values comes from."""
 _POD = 'pod=~".+-[a-z0-9]+-[a-z0-9]+-[a-z0-9]{5}"'

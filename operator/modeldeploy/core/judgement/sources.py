@@ -32,6 +32,7 @@ class Family(StrEnum):
     BRIGHTNESS = "brightness"
     SIZE_BUCKETS = "sizeBuckets"
     BRIGHTNESS_BUCKETS = "brightnessBuckets"
+    VOLUME_BUCKETS = "volumeBuckets"
     CONFIDENCE = "confidence"
     CONFIDENCE_BUCKETS = "confidenceBuckets"
     CLASSES = "classes"
@@ -178,6 +179,7 @@ SOURCES: Mapping[Family, Source] = {
     ),
     Family.SIZE_BUCKETS: _distribution("model_input_size"),
     Family.BRIGHTNESS_BUCKETS: _distribution("model_input_brightness"),
+    Family.VOLUME_BUCKETS: _distribution("model_input_volume"),
     Family.RESTARTS: Source(
         (),
         ("__name__",),

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
+from modeldeploy.api.v1alpha1.drift import ReferenceSource
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
 from modeldeploy.core.assessment import Blame
@@ -15,6 +18,7 @@ from modeldeploy.core.judgement import QueryFailed, Roles, problems
 from modeldeploy.core.judgement.plan import plan, threshold
 from modeldeploy.core.judgement.queries import BUCKET_FAMILY, apart, family_query, together
 from modeldeploy.core.judgement.sources import SOURCES, Family
+from modeldeploy.core.request import read_spec
 from unit.core.judgement.drifts import EDGES, NAME, Factor, Inputs, drift_spec, training
 from unit.core.judgement.simulation import START, make_spec, when
 
@@ -283,7 +287,9 @@ def test_drift_needs_a_histogram_and_stands_alone() -> None:
     assert problems(drift_spec()) == ()
     metric = drift_spec().monitoring.metrics[0].model_dump(by_alias=True, exclude_none=True)
     [found] = problems(make_spec({**metric, "preset": "nullRatio", "category": "Output"}))
-    assert ".drift: needs a histogram; only brightness, inputSize, latencyP50" in found
+    assert (
+        ".drift: needs a histogram; only brightness, confidence, inputSize, inputVolume, latencyP50" in found
+    )
     [found] = problems(make_spec({**metric, "max": 5}))
     assert ".drift: is judged by itself" in found
 
@@ -312,3 +318,12 @@ def test_scrapes_may_be_rarer_than_looks() -> None:
     drifting = inputs.evidence.metrics["length"].drifting
     assert drifting is not None
     assert drifting.mine.known == pytest.approx(1.0, abs=0.4)
+
+
+def test_the_example_can_be_judged() -> None:
+    path = Path(__file__).parents[4] / "examples/drift/inputs.yaml"
+    found = read_spec(yaml.safe_load(path.read_text())).spec
+    assert found is not None
+    assert problems(found) == ()
+    sources = {metric.drift.reference.source for metric in found.monitoring.metrics if metric.drift}
+    assert sources == set(ReferenceSource)
