@@ -16,7 +16,7 @@ from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement import Answer, Counters, Query, QueryFailed, apart, problems, together
 from modeldeploy.core.judgement.plan import share
 from modeldeploy.core.judgement.queries import question
@@ -174,7 +174,7 @@ def test_a_candidate_that_fails_is_blamed(seen: Seen, tmp_path: Path) -> None:
         assert problems(made(seen.runtime, [ERRORS]))
         return
     errors = verdicts(read_back, seen.spec, looks=ROUNDS + 1)["errors"]
-    assert (errors.verdict, errors.blame) == (Verdict.BREACH, Blame.CANDIDATE), errors
+    assert (errors.verdict, errors.who) == (Verdict.BREACH, Who.CANDIDATE), errors
     assert errors.candidate == f"{100 * BAD / (GOOD + BAD):.1f}%"
 
 
@@ -187,5 +187,5 @@ def test_latencies_have_their_unit(seen: Seen, tmp_path: Path, bound: str, *, br
     assert (p95.verdict is Verdict.BREACH) is broken, p95
     assert p95.verdict in {Verdict.BREACH, Verdict.PASS, Verdict.INCONCLUSIVE}
     if broken:
-        assert p95.blame is (Blame.UNCERTAIN if seen.runtime in MEAN_ONLY else Blame.CANDIDATE)
+        assert p95.who is (Who.UNSURE if seen.runtime in MEAN_ONLY else Who.CANDIDATE)
     assert ("on average" in p95.message) == (seen.runtime in MEAN_ONLY)

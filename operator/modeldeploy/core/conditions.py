@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from modeldeploy.api.v1alpha1.monitoring import Category
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.status import (
     Condition,
     ConditionStatus,
     MetricStatus,
     ModelDeploymentStatus,
     Phase,
-    Verdict,
 )
+from modeldeploy.core.causes import DRIFTS
 from modeldeploy.core.decision import Severity
+from modeldeploy.core.diagnosis import sentence
 from modeldeploy.core.draft import SHORT, Draft, clip
 from modeldeploy.core.judgement import BEYOND_WARN
 from modeldeploy.core.retraining import advice, recommending, standing
@@ -149,17 +150,15 @@ def _limited(status: ModelDeploymentStatus) -> Word:
 
 def _drift(status: ModelDeploymentStatus, snapshot: Snapshot) -> dict[str, Word]:
     """What speaks about the world rather than about a candidate."""
-    spec, episode = snapshot.spec, standing(status)
-    words = {"RetrainingRecommended": Word(True, "MetricBreached", advice(episode))} if episode else {}
+    spec, episode, cause = snapshot.spec, standing(status), status.cause
+    reason = str(Cause.CONCEPT_DRIFT if cause and cause.cause is Cause.CONCEPT_DRIFT else "MetricBreached")
+    words = {"RetrainingRecommended": Word(True, reason, advice(episode))} if episode else {}
     if spec is None:
         return words
-    inputs = {metric.name for metric in spec.monitoring.metrics if metric.category is Category.INPUT}
-    moved = [entry for entry in status.metrics if entry.verdict is Verdict.BREACH and entry.name in inputs]
+    if cause and cause.cause in DRIFTS:
+        words["DriftDetected"] = Word(True, str(cause.cause), sentence(status, cause))
     model = [] if spec.retraining else recommending(status, spec)
-    return {
-        "DriftDetected": Word(bool(moved), "DataDrift", _sentence(moved)),
-        "RetrainingRecommended": Word(bool(model), "MetricBreached", _sentence(model)),
-    } | words
+    return {"RetrainingRecommended": Word(bool(model), reason, _sentence(model))} | words
 
 
 def _sentence(metrics: Sequence[MetricStatus]) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate, Outcome, Previous, Rejected, Stable
@@ -19,7 +20,7 @@ def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: st
         return draft
     draft = draft.with_history(candidate, outcome, reason, message, now=snapshot.now)
     back = stable.model_copy(update={"weight": 100}) if stable else None
-    ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None)
+    ended = draft.with_weights(back, None, snapshot.now).with_status(metrics=[], verdict=None, cause=None)
     if candidate.step:  # it may have had more requests than it has now
         ended = ended.with_draining(candidate.revision)
     where = f"at {candidate.weight}% of traffic" if candidate.weight else "before it got traffic"
@@ -35,7 +36,8 @@ def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Dr
     candidate = draft.status.candidate
     if candidate is None:
         return draft
-    evidence, verdict = draft.status.metrics, draft.status.verdict
+    evidence, verdict, cause = draft.status.metrics, draft.status.verdict, draft.status.cause
+    in_world = cause is not None and cause.cause is Cause.CANDIDATE_AND_WORLD
     rejected = Rejected(
         revision=candidate.revision,
         model_version=candidate.model_version,
@@ -44,7 +46,9 @@ def roll_back(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Dr
         at=snapshot.now,
     )
     ended = end_candidate(draft, snapshot, Outcome.ROLLED_BACK, reason, message)
-    return ended.with_status(rejected=rejected, metrics=evidence, verdict=verdict)
+    return ended.with_status(
+        rejected=rejected, metrics=evidence, verdict=verdict, cause=cause if in_world else None
+    )
 
 
 def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draft:
@@ -55,7 +59,7 @@ def promote(draft: Draft, snapshot: Snapshot, reason: str, message: str) -> Draf
     draft = draft.with_history(candidate, Outcome.PROMOTED, reason, message, now=snapshot.now)
     draft = _keep_warm(draft, snapshot, replaced, candidate)
     draft = draft.with_weights(_as_stable(candidate), None, snapshot.now).with_status(
-        metrics=[], verdict=None
+        metrics=[], verdict=None, cause=None
     )
     return draft.with_event(
         Severity.NORMAL, "Promoted", f"version {candidate.model_version} answers all requests: {message}"

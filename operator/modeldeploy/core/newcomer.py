@@ -21,7 +21,7 @@ def start(draft: Draft, snapshot: Snapshot) -> Draft:
     if _lacks_incumbent(draft, spec) or _is_stable(draft, target):
         return draft
     started = draft.without_draining(target.revision).with_status(
-        candidate=newcomer(draft, target, snapshot, spec), rejected=None, metrics=[], verdict=None
+        candidate=newcomer(draft, target, snapshot, spec), rejected=None, metrics=[], verdict=None, cause=None
     )
     previous = started.status.previous
     if previous and previous.revision == target.revision:
@@ -77,6 +77,7 @@ def go_back(draft: Draft, snapshot: Snapshot) -> Draft:
         previous=None,
         rejected=None,
         metrics=[],
+        cause=None,
         verdict=None,
     )
     return promote(draft, snapshot, "WentBack", "it was kept warm and had been stable before")

@@ -17,6 +17,7 @@ more run under the same key, never to none.
 from datetime import datetime
 
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.episode import (
     EndedEpisode,
     Episode,
@@ -45,14 +46,19 @@ LONGEST_PAUSE = 600.0
 
 
 def recommending(status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> list[MetricStatus]:
-    """The breaches that speak against the model that serves, once its rollout is over."""
+    """What speaks against the model that serves, once its rollout is over.
+
+    Breaches of inputs and outputs; of quality and feedback shifts, too, if inputs don't explain them.
+    """
     if spec.on_breach.after_rollout is not WatchAction.FLAG_RETRAINING or not _is_watched(status):
         return []
     categories = {metric.name: metric.category for metric in spec.monitoring.metrics}
+    cause = status.cause
+    concept = set(cause.metrics) if cause and cause.cause is Cause.CONCEPT_DRIFT else set()
     return [
         entry
         for entry in status.metrics
-        if entry.verdict is Verdict.BREACH
+        if (entry.verdict is Verdict.BREACH or entry.name in concept)
         and categories.get(entry.name, Category.SOFTWARE) is not Category.SOFTWARE
     ]
 
@@ -147,9 +153,9 @@ def _grown(
 
 def _passes(episode: Episode, status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> bool:
     """Whether stable is known to be well; metrics that spec no longer names say nothing more."""
-    verdicts = {entry.name: entry.verdict for entry in status.metrics}
+    verdicts = {entry.name: (entry.verdict, entry.moved) for entry in status.metrics}
     names = {entry.name for entry in episode.metrics} & {metric.name for metric in spec.monitoring.metrics}
-    return _is_watched(status) and all(verdicts.get(name) is Verdict.PASS for name in names)
+    return _is_watched(status) and all(verdicts.get(name) == (Verdict.PASS, "") for name in names)
 
 
 def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) -> EpisodeMetric:
@@ -159,7 +165,7 @@ def _evidence(entry: MetricStatus, metric: Metric, spec: ModelDeploymentSpec) ->
         value=entry.candidate,
         samples=entry.samples,
         window=span(metric, spec),
-        statistic=statistic(metric),
+        statistic=clip(entry.statistic or statistic(metric), 64),
         reference=reference(metric),
         message=entry.message,
         at=entry.at,

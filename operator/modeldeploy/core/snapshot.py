@@ -152,6 +152,7 @@ class Snapshot:
         spec: What the user asks for, or None when it can't be understood.
         invalid: Why the spec can't be understood, in a sentence that names field and mend.
         target: The revision in spec; None when the spec is invalid.
+        off_weight: Why the candidate's requests are no fair sample of all, in words; None while they may be.
         baseline: The revision to serve first where nothing is stable yet; None where spec names none.
         status: What was decided last.
         observed: The children as they are.
@@ -169,4 +170,5 @@ class Snapshot:
     assessments: tuple[Assessment, ...]
     now: datetime
     answered: int = 0
+    off_weight: str | None = None
     baseline: Target | None = None

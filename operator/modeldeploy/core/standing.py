@@ -1,6 +1,7 @@
 """Where an object stands, in one phase, one reason and one sentence: all conditions follow from it."""
 
 from modeldeploy.api.quantity import spell_duration
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
@@ -11,6 +12,7 @@ from modeldeploy.api.v1alpha1.status import (
     Undone,
     Verdict,
 )
+from modeldeploy.core.causes import mend_of
 from modeldeploy.core.saying import State, awaited, serving, told, unanswered
 from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Snapshot
@@ -156,6 +158,8 @@ def _settled(status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable) 
         served += f" with {workload.ready} of {workload.wanted} pods: {workload.problem}"
     served = "; ".join([served, *(entry.message for entry in unanswered(status) if entry.message)])
     beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
+    if beyond and status.cause and status.cause.cause is Cause.CAPACITY:
+        beyond += f"; inputs and outputs are as before: {mend_of(Cause.CAPACITY)}"
     if beyond:
         return State(Phase.DEGRADED, "MetricBreached", f"{served}; {beyond}", ready=True)
     return State(Phase.HEALTHY, "Promoted", served, ready=True)

@@ -1,5 +1,6 @@
 """What is said of a candidate on trial."""
 
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
     Candidate,
@@ -9,11 +10,11 @@ from modeldeploy.api.v1alpha1.status import (
     Verdict,
 )
 from modeldeploy.core.capacity import answers_alone
+from modeldeploy.core.diagnosis import sentence, stops
 from modeldeploy.core.draft import after
 from modeldeploy.core.saying import State, awaited, told, unanswered
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import position, steps
-from modeldeploy.core.verdicts import pausing
 from modeldeploy.core.waiting import (
     awaits_approval,
     carries,
@@ -25,6 +26,9 @@ from modeldeploy.core.waiting import (
 
 LACKING = {Verdict.NO_DATA: "no data yet", Verdict.INCONCLUSIVE: "too little evidence yet"}
 """What a step waits for, in words."""
+NAMED = frozenset({Cause.ASSIGNMENT_BIASED, Cause.INTERFERENCE})
+"""Causes that are told as the reason of a pause; of the others the breach is."""
+END = "change spec.model to end it"
 
 
 def _where(spec: ModelDeploymentSpec, candidate: Candidate) -> str:
@@ -67,7 +71,7 @@ def on_trial(
     if lacks and not asking and snapshot.now >= step_deadline(spec, candidate):
         evidence = _evidence_lacks(status, snapshot, candidate)
         reason = "InsufficientEvidence" if lacks == evidence else "ProgressDeadlineExceeded"
-        text = f"{where}; still waits for {lacks}. It goes on when that comes; change spec.model to end it"
+        text = f"{where}; still waits for {lacks}. It goes on when that comes; {END}"
         return State(Phase.PAUSED, reason, text, paused=True)
     beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
     if answers_alone(snapshot):
@@ -80,10 +84,16 @@ def _stopped(
     status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
 ) -> tuple[str, str] | None:
     """Why the step waits for a human, as (reason, explanation)."""
-    breaching = {entry.name for entry in pausing(snapshot)}
-    if breaching:
-        beyond = told(entry for entry in status.metrics if entry.name in breaching)
-        return "MetricBreached", f"{beyond}. It goes on when that passes; change spec.model to end it"
+    if candidate.returned_at:
+        beyond = told(
+            entry for entry in status.metrics if status.cause and entry.name in status.cause.metrics
+        )
+        why = "its traffic was returned to see whether stable recovers without it"
+        return str(Cause.INTERFERENCE), "; ".join(part for part in (beyond, why) if part)
+    found = stops(snapshot)
+    if found and status.cause:
+        reason = str(found.cause) if found.cause in NAMED else "MetricBreached"
+        return reason, f"{sentence(status, status.cause)}. It goes on when that passes; {END}"
     if spec.rollout.control.paused:
         return "PausedByUser", "paused by spec.rollout.control.paused, set it to false to go on"
     if snapshot.observed.unable:

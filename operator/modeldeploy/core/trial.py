@@ -1,10 +1,11 @@
 """A candidate on trial: its pods start, it gets growing shares of requests, and the metrics judge it."""
 
 from modeldeploy.api.quantity import spell_duration
+from modeldeploy.api.v1alpha1.cause import Cause
 from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core import interference
 from modeldeploy.core.capacity import (
     as_it_is,
     bearable,
@@ -14,13 +15,15 @@ from modeldeploy.core.capacity import (
     resize,
     stage_now,
 )
+from modeldeploy.core.cause import Action
 from modeldeploy.core.decision import Severity
+from modeldeploy.core.diagnosis import diagnosis, stops
 from modeldeploy.core.draft import Draft
 from modeldeploy.core.ending import promote, roll_back
 from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import Stage, position, steps
-from modeldeploy.core.verdicts import breaches, keep_numbers, pausing, record
+from modeldeploy.core.verdicts import keep_numbers, record
 from modeldeploy.core.waiting import (
     awaits_approval,
     carries,
@@ -52,7 +55,29 @@ def run(draft: Draft, snapshot: Snapshot) -> Draft:
     failed = failure(snapshot, candidate)
     if failed:
         return roll_back(keep_numbers(draft, snapshot), snapshot, *failed)
+    return _judged(draft, snapshot, spec, candidate)
+
+
+def _judged(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
+    """A candidate that has not failed: it goes on, unless it may be what harms stable."""
+    if interference.is_watched(candidate):
+        return _watch_stable(draft, snapshot, spec, candidate)
+    if interference.is_suspected(snapshot, candidate):
+        return interference.return_traffic(draft, snapshot, candidate)
     return _advance(draft, snapshot, spec, candidate)
+
+
+def _watch_stable(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
+    """With its traffic returned the candidate waits for what becomes of stable, then has its share again."""
+    if not interference.is_refuted(snapshot, candidate):
+        return draft.with_due(interference.deadline(candidate))
+    cleared = interference.cleared(candidate)
+    stage, workload = stage_now(spec, cleared), snapshot.observed.workloads.get(candidate.revision)
+    if not steps(spec):
+        return draft.with_status(candidate=cleared)
+    if bearable(snapshot, spec, cleared, stage) < stage.weight or not carries(workload, cleared):
+        return draft
+    return enter(draft, snapshot, spec, cleared, position(spec, cleared.step))
 
 
 def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -103,9 +128,13 @@ def failure(snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
         return "CandidateUnavailable", (workload.problem if workload else None) or "none of its pods is ready"
     if spec is None or spec.on_breach.during_rollout is not RolloutAction.ROLLBACK:
         return None
-    for breach in breaches(snapshot):
-        if breach.blame is Blame.CANDIDATE:
-            return "MetricBreached", breach.message or breach.name
+    found = diagnosis(snapshot)
+    messages = {entry.name: entry.message or entry.name for entry in snapshot.assessments}
+    if found.action is Action.ROLL_BACK:
+        reason = "MetricBreached" if found.cause is Cause.CANDIDATE else str(found.cause)
+        return reason, messages[found.metrics[0]]
+    if interference.is_shown(snapshot, candidate):
+        return str(found.cause), interference.told(messages[found.metrics[0]])
     return None
 
 
@@ -123,7 +152,7 @@ def _advance(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candid
     # what the provider can't do is never followed, and may be asked for no more
     stuck = not routed and not (snapshot.observed.unable and differs(stage, candidate))
     workload = snapshot.observed.workloads.get(candidate.revision)
-    stopped = pausing(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
+    stopped = stops(snapshot) or spec.rollout.control.paused or not carries(workload, candidate)
     lacks_pods = share != stage.weight and not candidate.promoting
     if stuck or stopped or lacks_pods:
         return waiting
@@ -237,6 +266,7 @@ def enter(
             "step": number,
             "progress": progress(snapshot, number),
             "step_started_at": snapshot.now,
+            "cleared": candidate.cleared and number == candidate.step,
         }
     )
     rest = stable.model_copy(update={"weight": 100 - stage.weight})

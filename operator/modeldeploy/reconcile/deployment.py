@@ -175,6 +175,7 @@ class DeploymentReconciler:
             observed=_with_trouble(seen, self._trouble_of_routers(of, request)),
             assessments=finding.assessments,
             answered=finding.answered,
+            off_weight=finding.off_weight,
             now=now,
         )
 

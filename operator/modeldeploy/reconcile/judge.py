@@ -34,10 +34,12 @@ class Assessed(NamedTuple):
     Attributes:
         assessments: One per metric; empty before the first look.
         answered: Requests that the candidate has answered in the step under way.
+        off_weight: Why they are no fair sample, in words; None while they may be.
     """
 
     assessments: tuple[Assessment, ...] = ()
     answered: int = 0
+    off_weight: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class _Watch:
     since: float
     evidence: Evidence = field(default_factory=Evidence)
     references: References = field(default_factory=dict)
-    told: tuple[tuple[str, Verdict, str], ...] = ()
+    told: tuple[object, ...] = ()
     timer: Timer | None = None
     task: asyncio.Task[None] | None = None
 
@@ -115,7 +117,9 @@ class Judge:
         if watch.timer is None and watch.task is None:
             self._arm(watch, now)
         finding = Assessed(
-            judgement.assess(watch.evidence, spec, roles, now), judgement.requests(watch.evidence, roles)
+            judgement.assess(watch.evidence, spec, roles, now),
+            judgement.requests(watch.evidence, roles),
+            judgement.off_weight(watch.evidence, roles),
         )
         watch.told = _verdicts(finding.assessments)
         return finding
@@ -207,5 +211,5 @@ def _has_breach(status: ModelDeploymentStatus) -> bool:
     return any(entry.verdict is Verdict.BREACH for entry in status.metrics)
 
 
-def _verdicts(assessments: tuple[Assessment, ...]) -> tuple[tuple[str, Verdict, str], ...]:
-    return tuple((entry.name, entry.verdict, entry.reason) for entry in assessments)
+def _verdicts(assessments: tuple[Assessment, ...]) -> tuple[object, ...]:
+    return tuple(entry.gist for entry in assessments)

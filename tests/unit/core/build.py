@@ -20,7 +20,8 @@ from modeldeploy.api.v1alpha1.status import (
     Stable,
     Verdict,
 )
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.cause import Who
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.snapshot import Observed, Revision, Routers, Snapshot, Target, Workload
 
@@ -143,11 +144,9 @@ def passing(name: str = "nulls", category: Category = Category.OUTPUT) -> Assess
     )
 
 
-def breach(
-    name: str = "nulls", category: Category = Category.OUTPUT, blame: Blame = Blame.CANDIDATE
-) -> Assessment:
+def breach(name: str = "nulls", category: Category = Category.OUTPUT, who: Who = Who.CANDIDATE) -> Assessment:
     message = f"{name} 24% of 412 answers (max 5%)"
-    return Assessment(name, category, Verdict.BREACH, blame, "24%", "1%", 412, message)
+    return Assessment(name, category, Verdict.BREACH, who, "24%", "1%", 412, message)
 
 
 def waiting(verdict: Verdict, name: str = "nulls", *, holds: bool = True) -> Assessment:

@@ -14,7 +14,8 @@ from modeldeploy.api.v1alpha1.rollout import Control, Intent, Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.api.v1alpha1.traffic import Incumbent, Traffic
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.cause import Who
 from modeldeploy.core.decision import Decision, Run
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Attempt, Observed, Routers, Snapshot, Target, Workload
@@ -81,7 +82,8 @@ class Opinion:
     """What the metrics say of one version, whenever it is judged."""
 
     verdicts: dict[str, Verdict] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, Verdict.PASS))
-    blame: Blame = Blame.CANDIDATE
+    who: Who = Who.CANDIDATE
+    recovered: bool | None = None
 
 
 class Cluster:
@@ -109,6 +111,7 @@ class Cluster:
         self.led_by: bool = False
         self.incumbent: Workload | None = None
         self.answered = 1000
+        self.off_weight: str | None = None
         self.acknowledged: str | None = None
         self.hook: bool | None = True
         self.attempt: Attempt | None = None
@@ -149,6 +152,7 @@ class Cluster:
             assessments=() if blind or wanted is None else self.assess(wanted, status),
             now=self.now,
             answered=self.answered,
+            off_weight=self.off_weight if status.candidate and status.candidate.weight else None,
             baseline=Target(rev(self.baseline), self.baseline) if self.baseline and wanted else None,
         )
 
@@ -165,7 +169,8 @@ class Cluster:
                 metric.name,
                 CATEGORIES[metric.name],
                 Verdict.NO_DATA if early else opinion.verdicts[metric.name],
-                opinion.blame,
+                opinion.who if candidate else Who.STABLE,
+                recovered=opinion.recovered if candidate and candidate.returned_at else None,
                 candidate=f"{self.now.second}%",
                 message=f"{metric.name} as of {self.now.second}",
             )
@@ -229,6 +234,7 @@ class Cluster:
     def mend(self) -> None:
         """Everything well from here on."""
         self.refused = self.conflict = self.failure = None
+        self.off_weight = None
         self.opinions = {version: Opinion() for version in VERSIONS}
         for router in self.routers:
             router.ready = router.asked = True

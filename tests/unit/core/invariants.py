@@ -18,6 +18,7 @@ from modeldeploy.api.v1alpha1.status import (
     Outcome,
     Verdict,
 )
+from modeldeploy.core.cause import Who
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.retraining import standing
 from modeldeploy.core.rollout import Situation, decide, situation
@@ -58,6 +59,7 @@ def check(before: Snapshot, decision: Decision) -> None:
     a_shadow_answers_nobody(before, decision)
     only_evidence_advances(before, decision)
     promotion_starts_no_pod(before, decision)
+    what_is_suspected_gets_nothing(before, decision)
 
 
 def suspended_changes_words_only(before: Snapshot, decision: Decision) -> None:
@@ -239,7 +241,7 @@ def steps_follow_one_another(before: Snapshot, decision: Decision) -> None:
         return
     last = len(steps(before.spec))
     assert now.step in (was.step, was.step + 1, min(was.step, last))
-    shifted = now.step == was.step and "WeightShifted" in reasons(decision)
+    shifted = now.step == was.step and reasons(decision) & {"WeightShifted", "TrafficReturned"}
     stayed = shifted or (now.step, gets(now)) == (was.step, gets(was))
     assert now.step_started_at == (was.step_started_at if stayed else before.now)
 
@@ -299,9 +301,25 @@ def only_evidence_advances(before: Snapshot, decision: Decision) -> None:
 def judged_well(before: Snapshot, spec: ModelDeploymentSpec) -> None:
     assert len(before.assessments) == len(spec.monitoring.metrics)
     told_only = spec.on_breach.during_rollout is RolloutAction.NOTIFY
+    assert told_only or before.off_weight is None
     for entry in before.assessments:
-        harmless = entry.verdict is Verdict.BREACH and (told_only or entry.name == "missing")
+        of_the_world = entry.name == "missing" and entry.who is not Who.CANDIDATE
+        harmless = entry.verdict is Verdict.BREACH and (told_only or of_the_world)
         assert entry.verdict in CONCLUDED or harmless, f"advanced on {entry.name} {entry.verdict}"
+
+
+def what_is_suspected_gets_nothing(before: Snapshot, decision: Decision) -> None:
+    """While stable is watched without it a candidate has no traffic; only as asked, and never for long."""
+    was, now = before.status.candidate, decision.status.candidate
+    if now is None or now.returned_at is None:
+        return
+    assert (now.weight, now.mirror) == (0, 0)
+    if was is None or was.returned_at is None:
+        assert before.spec
+        assert before.spec.on_breach.during_rollout is RolloutAction.ROLLBACK
+        assert "TrafficReturned" in reasons(decision)
+        assert decision.requeue_at
+    assert not now.cleared
 
 
 def promotion_starts_no_pod(before: Snapshot, decision: Decision) -> None:
@@ -377,7 +395,8 @@ def again_changes_nothing(before: Snapshot, decision: Decision) -> None:
         return  # with the baseline in place spec's own version is next
     same = looked_at(before.status) == looked_at(decision.status)
     kept = ModelDeploymentStatus.model_validate(dump(decision.status))
-    again = decide(replace(before, status=kept, assessments=before.assessments if same else ()))
+    seen = before if same else replace(before, assessments=(), off_weight=None)
+    again = decide(replace(seen, status=kept))
     assert again.status == decision.status
     assert again.events == ()
     assert (again.running, again.retired) == (decision.running, decision.retired)

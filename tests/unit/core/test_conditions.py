@@ -8,7 +8,7 @@ import pytest
 
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Condition, ModelDeploymentStatus, Verdict
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core.cause import Who
 from modeldeploy.core.draft import SHORT
 from modeldeploy.core.finding import Finding
 from modeldeploy.core.rollout import decide
@@ -45,11 +45,15 @@ TRY = (
     "Change spec.model or spec.server to try another, or try this one again with "
     "spec.rollout.control.retry: {revision: revv2}"
 )
-PAUSED = "nulls 24% of 412 answers (max 5%). It goes on when that passes; change spec.model to end it"
+PAUSED = (
+    "nulls 24% of 412 answers (max 5%); a metric of labels or feedback would tell drift from a fault; look "
+    "at recent answers. It goes on when that passes; change spec.model to end it"
+)
 NO_ROUTER = Routers(problem="no pod of Deployment router is ready")
 AWAY = replace(waiting(Verdict.ERROR), message="nulls: Prometheus at http://p: connection refused")
 FIRST = status(stable=None, candidate=starting("v1"))
 ON_TRIAL = status(candidate=candidate())
+SINCE = status(candidate=candidate(started=ago(minutes=20), since=ago(minutes=11)))
 FELL = status(rejected=rejected("v2"))
 
 
@@ -163,7 +167,7 @@ def table() -> dict[str, tuple[Snapshot, str, str, str, str]]:
             f"canary v2 at 10%: step 1 of 2; waits for its pods ({PULL})",
         ),
         "canary paused": (
-            snapshot("v2", ON_TRIAL, observed(BOTH), says=[breach(blame=Blame.WORLD)]),
+            snapshot("v2", SINCE, observed(BOTH), says=[breach(who=Who.BOTH)]),
             "Paused",
             "MetricBreached",
             "Reconciling",
@@ -291,9 +295,14 @@ def test_available(before: Snapshot, reason: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("metric", "says", "written", "expected"),
     [
-        (MISSING, breach("missing", Category.INPUT), {}, {"DriftDetected", "RetrainingRecommended"}),
-        (NULLS, breach(), {}, {"RetrainingRecommended"}),
-        (NULLS, breach(), {"after": "Notify"}, set()),
+        (
+            MISSING,
+            breach("missing", Category.INPUT, Who.STABLE),
+            {},
+            {"DriftDetected", "RetrainingRecommended"},
+        ),
+        (NULLS, breach(who=Who.STABLE), {}, {"DriftDetected", "RetrainingRecommended"}),
+        (NULLS, breach(who=Who.STABLE), {"after": "Notify"}, {"DriftDetected"}),
         (NULLS, passing(), {}, set()),
     ],
     ids=["inputs", "outputs", "outputs, told only", "passes"],
@@ -306,7 +315,7 @@ def test_drift_after_a_rollout(
 
 
 def test_a_candidates_outputs_recommend_no_retraining() -> None:
-    before = snapshot("v2", ON_TRIAL, observed(BOTH), says=[breach(blame=Blame.WORLD)])
+    before = snapshot("v2", ON_TRIAL, observed(BOTH), says=[breach(who=Who.BOTH)])
     assert "RetrainingRecommended" not in true(decide(before).status)
 
 

@@ -101,7 +101,7 @@ def test_status_stays_small_after_many_rollouts_with_everything_at_its_longest()
             str(metric["name"]),
             breach().category,
             Verdict.BREACH,
-            breach().blame,
+            breach().who,
             "9" * 99,
             "9" * 99,
             10**7,

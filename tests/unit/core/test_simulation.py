@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from modeldeploy.api.v1alpha1.rollout import Intent
 from modeldeploy.api.v1alpha1.status import Condition, ConditionStatus, ModelDeploymentStatus, Verdict
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core.cause import Who
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Workload
 from modeldeploy.core.traffic import INCUMBENT
@@ -56,10 +56,10 @@ class Operation(RuleBasedStateMachine):
         self.all_goes_well(minutes=1)
         self.all_goes_well(minutes=minutes)
 
-    @rule(version=versions, minutes=st.integers(2, 4), blame=st.sampled_from(Blame))
-    def a_bad_version_is_brought_in(self, version: str, minutes: int, blame: Blame) -> None:
+    @rule(version=versions, minutes=st.integers(2, 4), who=st.sampled_from(Who))
+    def a_bad_version_is_brought_in(self, version: str, minutes: int, who: Who) -> None:
         good = self.cluster.opinions[version]
-        self.cluster.opinions[version] = Opinion(good.verdicts | {"nulls": Verdict.BREACH}, blame)
+        self.cluster.opinions[version] = Opinion(good.verdicts | {"nulls": Verdict.BREACH}, who)
         self.a_version_is_brought_in(version=version, minutes=minutes)
         self.cluster.opinions[version] = good
 
@@ -159,11 +159,24 @@ class Operation(RuleBasedStateMachine):
         version=versions,
         metric=st.sampled_from(sorted(CATEGORIES)),
         verdict=st.sampled_from(Verdict),
-        blame=st.sampled_from(Blame),
+        who=st.sampled_from(Who),
+        recovered=st.sampled_from([None, True, False]),
     )
-    def metric_turns(self, version: str, metric: str, verdict: Verdict, blame: Blame) -> None:
+    def metric_turns(
+        self,
+        version: str,
+        metric: str,
+        verdict: Verdict,
+        who: Who,
+        recovered: bool | None = None,  # noqa: FBT001
+    ) -> None:
         verdicts = self.cluster.opinions[version].verdicts | {metric: verdict}
-        self.cluster.opinions[version] = Opinion(verdicts, blame)
+        self.cluster.opinions[version] = Opinion(verdicts, who, recovered)
+        self.wake()
+
+    @rule(share=st.sampled_from([None, "the candidate answers 15.0% of 4000 requests at a weight of 5%"]))
+    def requests_go_another_way(self, share: str | None) -> None:
+        self.cluster.off_weight = share
         self.wake()
 
     @rule(span=st.sampled_from(SPANS))
@@ -199,7 +212,7 @@ class Operation(RuleBasedStateMachine):
         self.never_forgot = self.never_forgot and hook is not None
         self.rewrite(written)
         for verdict in (Verdict.BREACH, Verdict.PASS):
-            self.metric_turns(stable.model_version, metric, verdict, Blame.WORLD)
+            self.metric_turns(stable.model_version, metric, verdict, Who.BOTH)
             known = self.cluster.status.retraining
             if noticed and known and known.episode:
                 self.cluster.acknowledged = known.episode.id

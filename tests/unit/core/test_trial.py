@@ -9,7 +9,8 @@ import pytest
 
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.status import Outcome, Phase, Verdict
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.cause import Who
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Routers, Snapshot, Workload
 from modeldeploy.core.traffic import shares
@@ -44,10 +45,10 @@ GOES_ON = {rev("v1"): 50, rev("v2"): 50}
 RETURNS = {rev("v1"): 100}
 
 
-def held(*says: Assessment, step: int = 1, **written: Any) -> Snapshot:
+def held(*says: Assessment, step: int = 1, minutes: float = 2, **written: Any) -> Snapshot:
     """A candidate whose step has held for long enough."""
     weight = {1: 10, 2: 50}[step]
-    on_trial = candidate(weight=weight, step=step, started=ago(minutes=9), since=ago(minutes=2))
+    on_trial = candidate(weight=weight, step=step, started=ago(minutes=20), since=ago(minutes=minutes))
     return snapshot("v2", status(candidate=on_trial), observed(BOTH), says=says, **written)
 
 
@@ -65,9 +66,16 @@ VERDICTS = {
         {"metrics": [ERRORS, NULLS]},
         RETURNS,
     ),
-    "breaches for stable too": ([breach(blame=Blame.WORLD)], {}, STAYS),
-    "breaches without a count behind it": ([breach(blame=Blame.UNCERTAIN)], {}, STAYS),
-    "breaches on inputs": ([breach("missing", Category.INPUT)], {"metrics": [MISSING]}, GOES_ON),
+    "breaches for stable too": ([breach(who=Who.BOTH)], {"minutes": 11}, STAYS),
+    "breaches for stable too, soon after the step began": ([breach(who=Who.BOTH)], {}, RETURNS),
+    "breaches for stable too, but the candidate is worse": ([breach(who=Who.WORSE)], {}, RETURNS),
+    "breaches without a count behind it": ([breach(who=Who.UNSURE)], {}, STAYS),
+    "breaches on inputs": ([breach("missing", Category.INPUT, Who.BOTH)], {"metrics": [MISSING]}, GOES_ON),
+    "breaches on inputs of the candidate alone": (
+        [breach("missing", Category.INPUT)],
+        {"metrics": [MISSING]},
+        STAYS,
+    ),
     "breaches, and people want to be asked": ([breach()], {"during": "Pause"}, STAYS),
     "breaches, and people want to be told only": ([breach()], {"during": "Notify"}, GOES_ON),
     "passes, another waits": (
@@ -294,11 +302,11 @@ class TestEditedSteps:
         assert decision.status.candidate.progress == "1/1"
 
     def test_more_weight_is_refused_while_a_breach_pauses(self) -> None:
-        before = held(breach(blame=Blame.WORLD), steps=[{"weight": 20, "hold": "1m"}])
+        before = held(breach(who=Who.BOTH), minutes=11, steps=[{"weight": 20, "hold": "1m"}])
         assert shares(decide(before).status) == STAYS
 
     def test_less_weight_is_followed_while_a_breach_pauses(self) -> None:
-        before = held(breach(blame=Blame.WORLD), steps=[{"weight": 1, "hold": "1m"}])
+        before = held(breach(who=Who.BOTH), minutes=11, steps=[{"weight": 1, "hold": "1m"}])
         assert shares(decide(before).status) == {rev("v1"): 99, rev("v2"): 1}
 
     def test_what_the_provider_cannot_do_is_left_once_it_is_not_asked_for(self) -> None:
@@ -334,9 +342,9 @@ class TestRecording:
         assert again.status == watched.status
 
     def test_a_paused_message_does_not_move_with_its_number(self) -> None:
-        before = held(breach(blame=Blame.WORLD))
+        before = held(breach(who=Who.BOTH), minutes=11)
         paused = decide(before)
-        moved = replace(breach(blame=Blame.WORLD), message="nulls 25% of 500 answers (max 5%)")
+        moved = replace(breach(who=Who.BOTH), message="nulls 25% of 500 answers (max 5%)")
         assert decide(later(before, paused, assessments=(moved,))).status == paused.status
 
     def test_names_the_worst_verdict(self) -> None:
@@ -346,7 +354,7 @@ class TestRecording:
 
     @pytest.mark.parametrize("during", ["Rollback", "Pause", "Notify"])
     def test_tells_a_breach_once(self, during: str) -> None:
-        before = held(breach(blame=Blame.WORLD), during=during)
+        before = held(breach(who=Who.BOTH), during=during)
         first = decide(before)
         assert [event.reason for event in first.events].count("MetricBreached") == 1
         again = decide(later(before, first))

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from modeldeploy.api.v1alpha1.base import StatusPart
+from modeldeploy.api.v1alpha1.cause import CauseStatus
 from modeldeploy.api.v1alpha1.episode import RetrainingStatus
 
 
@@ -98,6 +99,16 @@ class Candidate(StatusPart):
     promoting: bool = Field(
         default=False, description="It becomes stable as soon as its pods can carry all requests."
     )
+    returned_at: datetime | None = Field(
+        default=None,
+        description="When its traffic was returned to see whether stable recovers without it; absent once it "
+        "has its share again.",
+    )
+    cleared: bool = Field(
+        default=False,
+        description="In this step its traffic was returned, and stable did not recover: the world moved, not "
+        "it.",
+    )
 
 
 class Successor(StatusPart):
@@ -178,12 +189,24 @@ class MetricStatus(StatusPart):
         description="In one word, what there is to know besides: BeyondWarn, DriftInsensitive, "
         "ReferenceMissing, ReferenceUnreadable, ReferenceMismatch or ReferenceTooSmall.",
     )
+    moved: str = Field(
+        default="",
+        max_length=32,
+        description="Whose it is that moved, and how: Candidate, Worse (both, the candidate's more), Both, "
+        "Stable or Unsure; sudden or gradual where that is known. Empty while nothing has.",
+    )
     candidate: str | None = Field(
         default=None, max_length=40, description="Candidate's value, with its unit."
     )
     stable: str | None = Field(default=None, max_length=40, description="Stable's value, with its unit.")
     samples: int | None = Field(default=None, ge=0, description="Observations behind the candidate's value.")
     message: str = Field(default="", max_length=1024, description="What was compared with what.")
+    bound: str = Field(default="", max_length=128, description="What it is held against, as in spec.")
+    statistic: str = Field(
+        default="", max_length=128, description="What judges it, its value, and what that must reach."
+    )
+    span: str = Field(default="", max_length=32, description="How long the evidence was gathered for.")
+    query: str = Field(default="", max_length=512, description="What the metrics store was asked.")
     at: datetime = Field(description="When the verdict was reached.")
 
 
@@ -254,6 +277,7 @@ class ModelDeploymentStatus(StatusPart):
     traffic_changed_at: datetime | None = Field(default=None, description="When the weights last changed.")
     routing: Routing | None = Field(default=None, description="The object's place on the routers.")
     metrics: list[MetricStatus] = Field(default_factory=list, max_length=32, description="The last verdicts.")
+    cause: CauseStatus | None = Field(default=None, description="Why metrics have moved, if any has.")
     retraining: RetrainingStatus | None = Field(
         default=None, description="Episodes of recommended retraining, with `spec.retraining`."
     )

@@ -91,13 +91,13 @@ class Report:
 
     @property
     def first(self) -> tuple[datetime, Action, str] | None:
-        """When the operator would first have rolled back or paused, and by which metric; None if never."""
+        """When the operator would first have moved traffic or paused, by which metric; None if never."""
         found = [
             (at, course.planned.metric.name, led_to.action)
             for course in self.courses
             for firing in course.firings
             for at, led_to in firing.done
-            if led_to.action in (Action.ROLLBACK, Action.PAUSE)
+            if led_to.action in (Action.ROLLBACK, Action.RETURN, Action.PAUSE)
         ]
         if not found:
             return None

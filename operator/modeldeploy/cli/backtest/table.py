@@ -24,7 +24,19 @@ WORDS = {
     Ended.SUPERSEDED: "gave way to another",
     Ended.OPEN: "still on trial at the end",
 }
-STYLES = {Action.ROLLBACK: "bold red", Action.PAUSE: "yellow", Action.FLAG: "yellow", Action.TELL: ""}
+STYLES = {
+    Action.ROLLBACK: "bold red",
+    Action.RETURN: "red",
+    Action.PAUSE: "yellow",
+    Action.FLAG: "yellow",
+    Action.TELL: "",
+}
+
+DONE = {
+    Action.ROLLBACK: "rolled back",
+    Action.RETURN: "traffic returned to see whether stable recovers",
+    Action.PAUSE: "paused",
+}
 
 COLUMNS = ("metric", "bounds", "verdicts", "first breach", "value", "breaches", "action")
 
@@ -54,7 +66,7 @@ def _who(report: Report) -> Iterator[Text]:
         yield Text("nothing would have been rolled back or paused", style="green")
     else:
         at, action, name = first
-        what = "rolled back" if action is Action.ROLLBACK else "paused"
+        what = DONE[action]
         yield Text(f"first action: {what} at {_stamp(at)} because of {name}", style=STYLES[action])
 
 

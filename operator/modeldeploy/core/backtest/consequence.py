@@ -16,11 +16,13 @@ from modeldeploy.api.v1alpha1.status import (
 from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers, Snapshot, Target, Workload
+from modeldeploy.core.standing_trial import NAMED
 from modeldeploy.core.steps import steps
 
 FLAGS = ("DriftDetected", "RetrainingRecommended")
 """Conditions that a breach may raise."""
 
+_STOPPED = {"MetricBreached", *map(str, NAMED)}
 _STABLE, _CANDIDATE = "stable", "candidate"
 _PODS = 1000
 _GENERATION = 1
@@ -30,6 +32,8 @@ class Action(StrEnum):
     """What is done, the gravest first."""
 
     ROLLBACK = "Rollback"
+    RETURN = "Return"
+    """Traffic returns to stable to see whether that recovers."""
     PAUSE = "Pause"
     FLAG = "Flag"
     TELL = "Tell"
@@ -49,7 +53,7 @@ class Consequence(NamedTuple):
 
 
 def consequence(
-    spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *, on_trial: bool
+    spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *, on_trial: bool, lately: bool = False
 ) -> Consequence:
     """What `rollout.decide` makes of one verdict, all else being well: pods ready, routers up to date.
 
@@ -60,20 +64,25 @@ def consequence(
         assessment: The verdict.
         at: When it was reached.
         on_trial: It is about a candidate; otherwise about stable, after the rollout.
+        lately: The candidate has got more traffic within the last minutes.
     """
     rollout = spec.rollout.model_copy(update={"control": Control()})
     spec = spec.model_copy(update={"rollout": rollout, "suspend": False})
-    status = decide(_snapshot(spec, assessment, at, on_trial=on_trial)).status
+    status = decide(_snapshot(spec, assessment, at, on_trial=on_trial, lately=lately)).status
     raised = {entry.type: entry for entry in status.conditions if entry.status is ConditionStatus.TRUE}
     flags = tuple(name for name in FLAGS if name in raised)
     if status.rejected is not None:
         return Consequence(Action.ROLLBACK, flags)
-    if status.phase is Phase.PAUSED and raised["Paused"].reason == "MetricBreached":
+    if status.candidate and status.candidate.returned_at:
+        return Consequence(Action.RETURN, flags)
+    if status.phase is Phase.PAUSED and raised["Paused"].reason in _STOPPED:
         return Consequence(Action.PAUSE, flags)
     return Consequence(Action.FLAG if flags else Action.TELL, flags)
 
 
-def _snapshot(spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *, on_trial: bool) -> Snapshot:
+def _snapshot(
+    spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *, on_trial: bool, lately: bool
+) -> Snapshot:
     subject = _CANDIDATE if on_trial else _STABLE
     workload = Workload(wanted=_PODS, ready=_PODS)
     return Snapshot(
@@ -81,7 +90,7 @@ def _snapshot(spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *
         spec=spec,
         invalid=None,
         target=Target(subject, subject),
-        status=_on_trial(spec, at) if on_trial else _status(Stable(**_named(_STABLE), weight=100)),
+        status=_on_trial(spec, at, lately=lately) if on_trial else _settled(),
         observed=Observed(
             workloads={_STABLE: workload, _CANDIDATE: workload},
             routers=Routers(ready=1, serving=_GENERATION),
@@ -91,7 +100,11 @@ def _snapshot(spec: ModelDeploymentSpec, assessment: Assessment, at: datetime, *
     )
 
 
-def _on_trial(spec: ModelDeploymentSpec, at: datetime) -> ModelDeploymentStatus:
+def _settled() -> ModelDeploymentStatus:
+    return _status(Stable(**_named(_STABLE), weight=100))
+
+
+def _on_trial(spec: ModelDeploymentSpec, at: datetime, *, lately: bool) -> ModelDeploymentStatus:
     plan = steps(spec)
     share = plan[0].weight if plan else 0
     candidate = Candidate(
@@ -103,6 +116,7 @@ def _on_trial(spec: ModelDeploymentSpec, at: datetime) -> ModelDeploymentStatus:
         progress="",
         started_at=at,
         step_started_at=at,
+        cleared=not lately,
     )
     return _status(Stable(**_named(_STABLE), weight=100 - share), candidate)
 

@@ -11,10 +11,11 @@ from types import MappingProxyType
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.backtest.consequence import Consequence, consequence
 from modeldeploy.core.backtest.phases import Phase, phase_at
 from modeldeploy.core.backtest.previous import Previous
+from modeldeploy.core.cause import LATELY, Who
 from modeldeploy.core.judgement import Answer, Evidence, Query, References, Roles
 from modeldeploy.core.judgement.assess import MEAN_SAMPLES
 from modeldeploy.core.judgement.plan import Kind, Plan, plans
@@ -159,7 +160,8 @@ class Replay:
         *,
         goes_on: bool,
     ) -> None:
-        led_to = self._led_to(said.name, said.blame, roles.candidate is not None)
+        lately = at.timestamp() <= roles.step_started_at + LATELY
+        led_to = self._led_to(said.name, said.who, roles.candidate is not None, lately)
         if goes_on and course.firings[-1].roles == roles:
             firing = course.firings[-1]
             firing.end = at
@@ -168,10 +170,10 @@ class Replay:
             return
         course.firings.append(Firing(at, at, roles, said.message, value, said.candidate, [(at, led_to)]))
 
-    def _ask(self, name: str, blame: Blame, on_trial: bool) -> Consequence:  # noqa: FBT001 - a cache's key
+    def _ask(self, name: str, who: Who, on_trial: bool, lately: bool) -> Consequence:  # noqa: FBT001 - a cache's key
         category = next(one.category for one in self._spec.monitoring.metrics if one.name == name)
-        said = Assessment(name, category, Verdict.BREACH, blame)
-        return consequence(self._spec, said, self._since, on_trial=on_trial)
+        said = Assessment(name, category, Verdict.BREACH, who)
+        return consequence(self._spec, said, self._since, on_trial=on_trial, lately=lately)
 
 
 def closeness(planned: Plan, value: float | None, stable: float | None) -> float | None:

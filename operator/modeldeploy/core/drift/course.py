@@ -65,6 +65,7 @@ class Course:
         shock: Sees sudden changes.
         gradual: Sees slow ones.
         struck: When the latest shock began, in seconds since 1970; 0 for none.
+        of_inputs: It is about what callers send, which stays the same when another model answers.
     """
 
     minute: Bin = field(default_factory=Bin)
@@ -72,6 +73,7 @@ class Course:
     shock: Shock = field(default_factory=Shock)
     gradual: Gradual = field(default_factory=Gradual)
     struck: float = 0.0
+    of_inputs: bool = False
 
     def after(self, events: float, requests: float, at: float, *, is_share: bool) -> Self:
         """The course after a look.
@@ -101,7 +103,7 @@ class Course:
             least = _chance(hour.ratio, hour.requests) if is_share else 0.0
             gradual, hour = gradual.after(hour.ratio, hour.begin, least=least), Bin()
         struck = shock.since if shock.side else self.struck
-        return type(self)(minute, hour, shock, gradual, struck)
+        return type(self)(minute, hour, shock, gradual, struck, self.of_inputs)
 
     @property
     def shift(self) -> Shift | None:
@@ -132,13 +134,13 @@ class Course:
             LIMIT,
         )
 
-    def promoted(self, *, of_inputs: bool) -> Self:
+    def promoted(self) -> Self:
         """The course once another revision is stable.
 
         Outputs are never held against those of another model. Inputs come from the same callers as before,
         but a shift that stood is what the new model was made for.
         """
-        return self if of_inputs and self.shift is None else type(self)()
+        return self if self.of_inputs and self.shift is None else type(self)(of_inputs=self.of_inputs)
 
 
 def _chance(share: float, requests: float) -> float:

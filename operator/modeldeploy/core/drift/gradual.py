@@ -145,29 +145,30 @@ class Seasons:
 
     Attributes:
         period: Hours after which a cycle comes again, `WEEK` or `DAY`.
-        means: By hour of the period, four bytes each; NaN for an hour that was never seen.
+        means: By hour of the period, as floats of four bytes in hexadecimal, which is small; NaN for an hour
+            that was never seen.
         seen: Hours taken in.
     """
 
     period: int = WEEK
-    means: bytes = b""
+    means: str = ""
     seen: int = 0
 
     def expected(self, at: float) -> float | None:
         """The value to expect in the hour of a time; None for an hour that was never seen."""
         if not self.means:
             return None
-        value = array("f", self.means)[self._place(at)]
+        value = array("f", bytes.fromhex(self.means))[self._place(at)]
         return None if math.isnan(value) else value
 
     def after(self, value: float, at: float) -> Self:
         """The same with the value of the hour of a time."""
-        means = array("f", self.means or array("f", [math.nan] * self.period).tobytes())
+        means = array("f", bytes.fromhex(self.means) or [math.nan] * self.period)
         place, periods = self._place(at), 1 + self.seen // self.period
         before = means[place]
         weight = 1.0 if math.isnan(before) else max(FOLLOW, 1.0 / periods)
         means[place] = value if weight == 1.0 else before + weight * (value - before)
-        return replace(self, means=means.tobytes(), seen=self.seen + 1)
+        return replace(self, means=means.tobytes().hex(), seen=self.seen + 1)
 
     def _place(self, at: float) -> int:
         return int(at // HOUR) % self.period

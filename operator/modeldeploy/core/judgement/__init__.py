@@ -6,7 +6,7 @@ verdicts.
 """
 
 from modeldeploy.core.judgement.advance import advance
-from modeldeploy.core.judgement.assess import assess, requests
+from modeldeploy.core.judgement.assess import assess, off_weight, requests
 from modeldeploy.core.judgement.drift_history import (
     history_spec,
     history_steps,
@@ -35,7 +35,7 @@ from modeldeploy.core.judgement.queries import (
 )
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence
-from modeldeploy.core.judgement.wording import reference, span, statistic
+from modeldeploy.core.judgement.wording import bounds, reference, span, statistic
 
 __all__ = [
     "BEYOND_WARN",
@@ -52,11 +52,13 @@ __all__ = [
     "advance",
     "apart",
     "assess",
+    "bounds",
     "histogram",
     "history_spec",
     "history_steps",
     "lacks_history",
     "narrowed",
+    "off_weight",
     "owner",
     "problems",
     "queries",

@@ -8,9 +8,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core.drift.course import Course
 from modeldeploy.core.drift.window import WEEK
+from modeldeploy.core.judgement import assignment as assignments
 from modeldeploy.core.judgement import drifting, histogram
+from modeldeploy.core.judgement.assignment import Assignment
 from modeldeploy.core.judgement.counters import Increments, Parts, Pod, difference
 from modeldeploy.core.judgement.levels import levels, timed
 from modeldeploy.core.judgement.plan import Kind, Plan, plans, share, threshold
@@ -26,10 +30,11 @@ from modeldeploy.core.judgement.queries import (
     families,
     question,
 )
+from modeldeploy.core.judgement.recovery import SETTLING, Recovery
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import SOURCES, Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Track
-from modeldeploy.core.judgement.weigh import NOTHING, Look, weigh
+from modeldeploy.core.judgement.weigh import NOTHING, Look, dispersion, weigh
 
 WARM_UP = 10.0
 """Seconds from a revision's first request during which latencies are ignored, on both tracks: caches fill,
@@ -91,7 +96,7 @@ def advance(
                 (revision, custom_query(metric, namespace, name, revision)) for revision in roles.revisions
             )
             mine = {revision: answers.get(query) for revision, query in own if query is not None}
-            metrics[metric.name] = _numbers(judged, mine, scene)
+            metrics[metric.name] = _numbers(planned, judged, mine, scene)
         else:
             judged = _answered(judged, answers.get(question(spec, planned.family)))
             if planned.drift is not None:
@@ -106,6 +111,8 @@ def advance(
         pods=pods,
         metrics=metrics,
         step_requests=evidence.step_requests + _asked_in_step(grown[Family.REQUESTS], scene),
+        assignment=_assigned(evidence.assignment, spec, grown[Family.REQUESTS], scene),
+        owner=(namespace, name),
     )
 
 
@@ -134,12 +141,29 @@ def _asked_in_step(grown: Increments, scene: _Scene) -> float:
     return share(Family.REQUESTS, grown.by_revision.get(scene.roles.candidate, {}))[1]
 
 
-def _numbers(judged: Judged, answers: Mapping[str, Answer | None], scene: _Scene) -> Judged:
+def _assigned(
+    assignment: Assignment, spec: ModelDeploymentSpec, grown: Increments, scene: _Scene
+) -> Assignment:
+    """Sticky clients count as often as they ask, so nothing can be said of theirs."""
+    roles = scene.roles
+    settled = scene.now - scene.interval >= roles.weighed_at + assignments.SETTLING
+    if spec.traffic.sticky or not settled or not 0 < roles.weight < 100:  # noqa: PLR2004 - percent
+        return assignment
+    candidate, stable = (
+        share(Family.REQUESTS, grown.by_revision.get(revision or "", {}))[1]
+        for revision in (roles.candidate, roles.stable)
+    )
+    return assignment.after(candidate, stable, roles.weight, scene.now)
+
+
+def _numbers(planned: Plan, judged: Judged, answers: Mapping[str, Answer | None], scene: _Scene) -> Judged:
     """A user's query: the number it yields for each revision."""
     tracks = {}
     for revision, answer in answers.items():
         track = judged.tracks.get(revision, Track())
         if isinstance(answer, Number):
+            if revision == scene.roles.stable and answer.value != track.number:  # the same again is no news
+                judged = _followed_on(planned, judged, Look(answer.value, 1.0), scene)
             track = replace(track, seen_at=scene.now, number=answer.value)
         tracks[revision] = track
     return _answered(replace(judged, tracks=tracks), answers.get(scene.roles.subject or ""))
@@ -180,9 +204,39 @@ def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> 
             tracks[revision], looks[revision] = _followed(planned, track, parts, edge, scene)
         else:
             tracks[revision], looks[revision] = track, NOTHING
+    before = judged
     if planned.kind not in {Kind.MEAN, Kind.COUNT}:
         judged = weigh(planned, judged, looks, roles, scene.interval)
-    return replace(judged, tracks=tracks)
+    look = looks.get(roles.stable or "", NOTHING)
+    judged = _recovering(planned, judged, look, dispersion(before, roles) or 1.0, scene)
+    return replace(_followed_on(planned, judged, look, scene), tracks=tracks)
+
+
+def _recovering(planned: Plan, judged: Judged, look: Look, phi: float, scene: _Scene) -> Judged:
+    """What stable does since the candidate's traffic was returned to it."""
+    returned = scene.roles.returned_at
+    if not returned or scene.now - scene.interval < returned + SETTLING or not look.requests:
+        return judged
+    known = judged.recovery
+    found = {
+        limit.name: known.get(limit.name, Recovery()).after(
+            look.events, look.requests, limit, phi, scene.interval
+        )
+        for limit in planned.limits
+    }
+    return replace(judged, recovery=found)
+
+
+def _followed_on(planned: Plan, judged: Judged, look: Look, scene: _Scene) -> Judged:
+    """The course of stable's value; software's may do as it likes within its bounds."""
+    category = planned.metric.category
+    if category is Category.SOFTWARE:
+        return judged
+    of_inputs, course = category is Category.INPUT, judged.course
+    if course is None or course.of_inputs is not of_inputs:
+        course = Course(of_inputs=of_inputs)
+    is_share = planned.kind is Kind.SHARE
+    return replace(judged, course=course.after(look.events, look.requests, scene.now, is_share=is_share))
 
 
 def _followed(

@@ -1,5 +1,6 @@
 """From evidence to verdicts, one per metric, and to the sentence that explains each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,17 +8,19 @@ from modeldeploy.api.quantity import seconds, spell_duration
 from modeldeploy.api.v1alpha1.monitoring import Category, Metric, NoDataPolicy
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment, Basis
+from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement.advance import STALE
 from modeldeploy.core.judgement.drift_verdict import assessed
 from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
 from modeldeploy.core.judgement.likelihood import gains_of_rate, samples_needed
 from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
+from modeldeploy.core.judgement.queries import asked, question
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
-from modeldeploy.core.judgement.weigh import detectable, dispersion
+from modeldeploy.core.judgement.weigh import RUN_LENGTH, detectable, dispersion
 from modeldeploy.core.judgement.wording import behind as behind_of
-from modeldeploy.core.judgement.wording import bounds, noun, number, value_of
+from modeldeploy.core.judgement.wording import bounds, noun, number, spell_shift, value_of
 
 FALSE_PASS = 0.05
 """Chance that a candidate at twice a bound passes it.
@@ -45,10 +48,16 @@ class _Case:
     planned: Plan
     judged: Judged
     roles: Roles
+    query: str
     threshold: float
     window: float
-    stale_after: float
+    interval: float
     now: float
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds without any series after which data counts as gone."""
+        return STALE * self.interval
 
     @property
     def metric(self) -> Metric:
@@ -61,7 +70,11 @@ class _Case:
     @property
     def fresh(self) -> Recent:
         """The subject's counts within `window` of now."""
-        return self.subject.recent.since(self.now - self.window - self.stale_after)
+        return self.fresh_of(self.subject)
+
+    def fresh_of(self, track: Track) -> Recent:
+        """A revision's counts within `window` of now."""
+        return track.recent.since(self.now - self.window - self.stale_after)
 
     @property
     def has_stable_traffic(self) -> bool:
@@ -93,17 +106,33 @@ def assess(
     if not evidence.at:
         return ()
     evidence = evidence.with_roles(roles)
-    limit = threshold(spec)
-    window, stale_after = seconds(spec.monitoring.window), STALE * seconds(spec.monitoring.interval)
+    limit, (namespace, name) = threshold(spec), evidence.owner
+    window, interval = seconds(spec.monitoring.window), seconds(spec.monitoring.interval)
     found = []
     for planned in plans(spec):
+        judged = evidence.judged(planned)
         if planned.drift is not None:
-            judged = evidence.judged(planned)
-            found.append(assessed(planned, judged, roles, spec, now.timestamp(), stale_after))
+            found.append(assessed(planned, judged, roles, spec, now.timestamp(), STALE * interval))
             continue
-        case = _Case(planned, evidence.judged(planned), roles, limit, window, stale_after, now.timestamp())
+        case = _Case(
+            planned,
+            judged,
+            roles,
+            question(spec, planned.family).expression
+            if planned.family
+            else asked(planned.metric, namespace, name, roles.subject or ""),
+            limit,
+            window,
+            interval,
+            now.timestamp(),
+        )
         found.append(_with_values(case, _verdict(case)))
     return tuple(found)
+
+
+def off_weight(evidence: Evidence, roles: Roles) -> str | None:
+    """Why the candidate can't be compared: its share of requests isn't its weight; None while it may be."""
+    return evidence.with_roles(roles).assignment.finding
 
 
 def requests(evidence: Evidence, roles: Roles) -> int:
@@ -115,19 +144,56 @@ def _with_values(case: _Case, assessment: Assessment) -> Assessment:
     has_counts = case.planned.kind is not Kind.GAUGE
     stable = case.judged.tracks.get(case.roles.stable or "")
     return replace(
-        assessment,
+        _with_shift(case, assessment),
         candidate=value_of(case.planned, case.subject),
         stable=value_of(case.planned, stable) if case.roles.candidate else None,
         samples=round(case.subject.recent.requests) if has_counts else None,
+        recovered=_recovered(case),
+        basis=_basis(case),
+        on_trial=case.roles.candidate is not None,
+        query=case.query,
     )
 
 
-def _says(case: _Case, verdict: Verdict, message: str, blame: Blame = Blame.CANDIDATE) -> Assessment:
+def _with_shift(case: _Case, said: Assessment) -> Assessment:
+    """The same with a change of stable's course; in a trial only of what callers send, which is both's."""
+    course, on_trial = case.judged.course, case.roles.candidate is not None
+    shift = course.shift if course else None
+    if shift is None or (on_trial and case.metric.category is not Category.INPUT):
+        return said
+    who = said.who if said.verdict is Verdict.BREACH else Who.BOTH if on_trial else Who.STABLE
+    message = f"{said.message or case.said}; {spell_shift(case.planned, shift)}"
+    return replace(said, who=who, shift=shift, message=message[:1024])
+
+
+def _recovered(case: _Case) -> bool | None:
+    """Whether stable keeps its bounds again since traffic was returned; one that it breaks is enough."""
+    found = [recovery.recovered for recovery in case.judged.recovery.values()]
+    if False in found:
+        return False
+    return True if found and all(found) else None
+
+
+def _basis(case: _Case) -> Basis | None:
+    """The strongest evidence against a bound, and what it must reach."""
+    judged, begun = case.judged, case.roles.started_at
+    if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
+        return None
+    if case.roles.candidate is None:
+        found = [watch.level for watch in judged.watches.values()]
+        needed, span = RUN_LENGTH / case.interval, case.window
+    else:
+        found = [trial.broken.value for trial in judged.trials.values()]
+        needed, span = case.threshold, case.now - begun
+    return Basis(max(found), needed, span) if found else None
+
+
+def _says(case: _Case, verdict: Verdict, message: str, who: Who = Who.CANDIDATE) -> Assessment:
     holds = verdict is not Verdict.NOT_APPLICABLE
     if verdict in {Verdict.NO_DATA, Verdict.ERROR} and case.metric.on_no_data is NoDataPolicy.IGNORE:
         holds = False
     return Assessment(
-        case.metric.name, case.metric.category, verdict, blame, message=message[:1024], holds=holds
+        case.metric.name, case.metric.category, verdict, who, message=message[:1024], holds=holds
     )
 
 
@@ -158,41 +224,58 @@ def _breach(case: _Case) -> Assessment | None:
         return _breach_of_number(case)
     if case.roles.candidate is None:
         standing = [name for name, watch in case.judged.watches.items() if watch.standing]
-        return _says(case, Verdict.BREACH, case.said, Blame.WORLD) if standing else None
-    blames = {name: _blame(case, name, trial) for name, trial in case.judged.trials.items()}
-    worst = next((blame for blame in Blame if blame in blames.values()), None)
-    if worst is None:
+        return _says(case, Verdict.BREACH, case.said, Who.STABLE) if standing else None
+    found = {name: _whose(case, name, trial) for name, trial in case.judged.trials.items()}
+    who = _together(found)
+    if who is None:
         return None
-    why = {Blame.WORLD: "; so is stable", Blame.UNCERTAIN: "; too little is known to blame the candidate"}
-    if case.metric.category is Category.INPUT:
-        return _says(case, Verdict.BREACH, f"{case.said}; inputs never blame the candidate", Blame.WORLD)
-    return _says(case, Verdict.BREACH, case.said + why.get(worst, ""), worst)
+    why = (
+        "; inputs never blame the candidate" if case.metric.category is Category.INPUT else _WHY.get(who, "")
+    )
+    return _says(case, Verdict.BREACH, case.said + why, who)
 
 
-def _blame(case: _Case, name: str, trial: Trial) -> Blame | None:
-    """Whom a broken bound is blamed on; None while it isn't shown to be broken."""
+_WHY = {
+    Who.WORSE: "; stable is beyond it, too, but less",
+    Who.BOTH: "; so is stable",
+    Who.UNSURE: "; too little is known to blame the candidate",
+}
+
+
+def _together(found: Mapping[str, Who | None]) -> Who | None:
+    """Who is beyond any of a metric's bounds: beyond `compare` as well as both beyond another is worse."""
+    seen = set(found.values()) - {None}
+    if found.get("compare") is Who.CANDIDATE and Who.BOTH in seen:
+        return Who.WORSE
+    return next((who for who in (Who.WORSE, Who.CANDIDATE, Who.BOTH, Who.UNSURE) if who in seen), None)
+
+
+def _whose(case: _Case, name: str, trial: Trial) -> Who | None:
+    """Who is beyond a bound; None while it isn't shown to be broken."""
     if trial.broken.value < case.threshold:
         return None
     if name == "compare":
-        return Blame.CANDIDATE if case.judged.dispersed else Blame.UNCERTAIN
+        return Who.CANDIDATE if case.judged.dispersed else Who.UNSURE
     if case.judged.eventful < BURST:
         return None
     stable = trial.stable.value if trial.stable else 0.0
+    if stable < SUSPECT:
+        return (
+            Who.UNSURE if trial.stable is None and case.metric.category is Category.INPUT else Who.CANDIDATE
+        )
     is_worse = case.judged.dispersed and trial.worse is not None and trial.worse.value >= case.threshold
-    if stable < SUSPECT or is_worse:
-        return Blame.CANDIDATE
-    return Blame.WORLD if stable >= case.threshold else Blame.UNCERTAIN
+    if is_worse:
+        return Who.WORSE if stable >= case.threshold else Who.CANDIDATE
+    return Who.BOTH if stable >= case.threshold else Who.UNSURE
 
 
 def _breach_of_number(case: _Case) -> Assessment | None:
-    value = _number_of(case)
-    if value is None:
+    value = _number_of(case, case.subject)
+    if value is None or _is_within(case.planned, value):
         return None
-    low, high = case.planned.low, case.planned.high
-    if (low is None or value >= low) and (high is None or value <= high):
-        return None
-    blame = Blame.WORLD if case.metric.category is Category.INPUT else Blame.UNCERTAIN
-    return _says(case, Verdict.BREACH, f"{case.said}; a number without a count behind it", blame)
+    return _says(
+        case, Verdict.BREACH, f"{case.said}; a number without a count behind it", _whose_number(case)
+    )
 
 
 def _breach_of_count(case: _Case) -> Assessment | None:
@@ -201,20 +284,34 @@ def _breach_of_count(case: _Case) -> Assessment | None:
     if high is None or case.subject.recent.events <= high:
         return None
     stable = case.judged.tracks.get(case.roles.stable or "", Track())
-    if case.roles.candidate is None or stable.recent.events > high:
-        also = "; so is stable" if case.roles.candidate else ""
-        return _says(case, Verdict.BREACH, case.said + also, Blame.WORLD)
-    return _says(case, Verdict.BREACH, case.said)
+    if case.roles.candidate is None:
+        return _says(case, Verdict.BREACH, case.said, Who.STABLE)
+    who = Who.BOTH if stable.recent.events > high else Who.CANDIDATE
+    return _says(case, Verdict.BREACH, case.said + _WHY.get(who, ""), who)
 
 
-def _number_of(case: _Case) -> float | None:
+def _whose_number(case: _Case) -> Who:
+    """Who is beyond a bound by a number alone, which may tell of inputs, and never blames a candidate."""
+    if case.roles.candidate is None:
+        return Who.STABLE
+    beside = _number_of(case, case.judged.tracks.get(case.roles.stable or "", Track()))
+    if case.metric.category is not Category.INPUT or beside is None:
+        return Who.UNSURE
+    return Who.CANDIDATE if _is_within(case.planned, beside) else Who.BOTH
+
+
+def _is_within(planned: Plan, value: float) -> bool:
+    low, high = planned.low, planned.high
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _number_of(case: _Case, track: Track) -> float | None:
     """A mean over `window` with enough observations, or a gauge that isn't stale."""
-    track = case.subject
     if case.planned.kind is Kind.GAUGE:
         is_fresh = track.seen_at is not None and case.now - track.seen_at <= case.stale_after
         return track.number if is_fresh else None
-    counted = case.fresh.requests
-    return case.fresh.events / counted if counted >= MEAN_SAMPLES else None
+    fresh = case.fresh_of(track)
+    return fresh.events / fresh.requests if fresh.requests >= MEAN_SAMPLES else None
 
 
 def _undecided(case: _Case) -> Assessment | None:
@@ -223,7 +320,7 @@ def _undecided(case: _Case) -> Assessment | None:
         return None if case.subject.recent.requests else _says(case, Verdict.INCONCLUSIVE, silent)
     if case.planned.kind in {Kind.MEAN, Kind.GAUGE}:
         counted = case.fresh.requests
-        if _number_of(case) is not None:
+        if _number_of(case, case.subject) is not None:
             return None
         needed = f"{case.metric.name}: {counted:.0f} of {MEAN_SAMPLES} {noun(case.planned)} needed"
         return _says(case, Verdict.INCONCLUSIVE, needed)

@@ -5,7 +5,8 @@ from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.cause import Who
 from modeldeploy.core.drift.measure import INSENSITIVE, Drifting, Measured
 from modeldeploy.core.judgement.drifting import key, windows
 from modeldeploy.core.judgement.plan import Plan
@@ -29,7 +30,7 @@ def assessed(
         metric.name,
         metric.category,
         verdict,
-        _blame(planned, roles),
+        _whose(planned, roles),
         candidate=None if size is None else number(round(size, 4)),
         samples=round(state.measured.n),
         message=f"{metric.name}{message}"[:1024],
@@ -38,11 +39,15 @@ def assessed(
     )
 
 
-def _blame(planned: Plan, roles: Roles) -> Blame:
-    if planned.blames_by_drift:
-        return Blame.CANDIDATE
-    outputs_on_trial = roles.candidate and planned.metric.category is not Category.INPUT
-    return Blame.UNCERTAIN if outputs_on_trial else Blame.WORLD
+def _whose(planned: Plan, roles: Roles) -> Who:
+    """Held against the concurrent stable it is the candidate's alone; against the past, anybody's."""
+    if roles.candidate is None:
+        return Who.STABLE
+    is_input = planned.metric.category is Category.INPUT
+    beside = planned.drift is not None and planned.drift.reference.source is ReferenceSource.STABLE
+    if planned.blames_by_drift or (is_input and beside):
+        return Who.CANDIDATE
+    return Who.BOTH if is_input else Who.UNSURE
 
 
 def _verdict(

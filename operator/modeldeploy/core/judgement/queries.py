@@ -242,6 +242,13 @@ def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Qu
         return None
 
 
+@lru_cache(maxsize=4096)
+def asked(metric: Metric, namespace: str, name: str, revision: str) -> str:
+    """What the metrics store is asked for a user's own query of a revision; empty if it can't be."""
+    query = custom_query(metric, namespace, name, revision)
+    return query.expression if query else ""
+
+
 def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Counters]:
     """A family's answer by object (namespace, name).
 

@@ -15,24 +15,35 @@ class Roles:
         candidate: The revision on trial; None while no rollout runs.
         started_at: When the trial began.
         step_started_at: When its present step began.
+        weight: The share of requests, in percent, that should reach the candidate; 0 where nobody can tell,
+            since some reach it by another way, as copies or by a preview.
+        weighed_at: Since when that is so.
+        returned_at: When its traffic was returned to see whether stable recovers; 0 if it wasn't.
     """
 
     stable: str | None = None
     candidate: str | None = None
     started_at: float = 0.0
     step_started_at: float = 0.0
+    weight: int = 0
+    weighed_at: float = 0.0
+    returned_at: float = 0.0
 
     @classmethod
     def of(cls, status: ModelDeploymentStatus) -> Self:
         """The roles that stand in the status."""
         stable = status.stable.revision if status.stable else None
-        if status.candidate is None:
+        candidate, changed = status.candidate, status.traffic_changed_at
+        if candidate is None:
             return cls(stable)
         return cls(
             stable,
-            status.candidate.revision,
-            status.candidate.started_at.timestamp(),
-            status.candidate.step_started_at.timestamp(),
+            candidate.revision,
+            candidate.started_at.timestamp(),
+            candidate.step_started_at.timestamp(),
+            0 if candidate.mirror or candidate.preview else candidate.weight,
+            changed.timestamp() if changed else 0.0,
+            candidate.returned_at.timestamp() if candidate.returned_at else 0.0,
         )
 
     @property

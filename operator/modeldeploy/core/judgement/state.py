@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from modeldeploy.core.drift.course import Course
 from modeldeploy.core.drift.measure import Drifting
+from modeldeploy.core.judgement.assignment import Assignment
 from modeldeploy.core.judgement.confidence import Stretch
 from modeldeploy.core.judgement.counters import Pod
 from modeldeploy.core.judgement.dispersion import Dispersion
 from modeldeploy.core.judgement.eprocess import Detector, Mixture, Product
 from modeldeploy.core.judgement.plan import Plan
+from modeldeploy.core.judgement.recovery import Recovery
 from modeldeploy.core.judgement.roles import Roles
 
 _BINS = 4
@@ -113,6 +116,8 @@ class Judged:
         failure: Why the last question failed; None if it was answered.
         absence: What the last answer held instead of data; None if it held some.
         drifting: Of a drift: the histograms, and what they say; None of anything else.
+        course: What stable's value has done over hours and weeks; None where nobody cares.
+        recovery: By absolute bound, what stable does once the candidate's traffic was returned.
     """
 
     fingerprint: str
@@ -124,6 +129,8 @@ class Judged:
     failure: str | None = None
     absence: str | None = None
     drifting: Drifting | None = None
+    course: Course | None = None
+    recovery: Mapping[str, Recovery] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ class Evidence:
         pods: By question, each pod's counters as last seen.
         metrics: By name.
         step_requests: Requests that the candidate has answered in the step under way.
+        assignment: Whether the candidate gets the share of requests that it should.
+        owner: Namespace and name of the object.
     """
 
     at: float = 0.0
@@ -143,12 +152,14 @@ class Evidence:
     pods: Mapping[str, Mapping[str, Pod]] = field(default_factory=dict)
     metrics: Mapping[str, Judged] = field(default_factory=dict)
     step_requests: float = 0.0
+    assignment: Assignment = field(default_factory=Assignment)
+    owner: tuple[str, str] = ("", "")
 
     def judged(self, planned: Plan) -> Judged:
         """The evidence on a metric; none yet if it was gathered for other bounds."""
         found = self.metrics.get(planned.metric.name)
         if found is None or found.fingerprint != planned.fingerprint:
-            return Judged(planned.fingerprint)
+            return Judged(planned.fingerprint, course=found.course if found else None)
         return found
 
     def with_roles(self, roles: Roles) -> Self:
@@ -157,13 +168,23 @@ class Evidence:
             return self
         before = self.roles
         metrics = self.metrics
-        if (roles.candidate, roles.started_at) != (before.candidate, before.started_at):
+        same_trial = (roles.candidate, roles.started_at) == (before.candidate, before.started_at)
+        if not same_trial:
             metrics = {name: _new_trial(judged, roles.candidate) for name, judged in metrics.items()}
         if roles.stable != before.stable:
-            metrics = {name: replace(judged, watches={}) for name, judged in metrics.items()}
+            metrics = {
+                name: replace(judged, watches={}, course=judged.course and judged.course.promoted())
+                for name, judged in metrics.items()
+            }
+        if roles.returned_at != before.returned_at:
+            metrics = {name: replace(judged, recovery={}) for name, judged in metrics.items()}
         same_step = (roles.candidate, roles.step_started_at) == (before.candidate, before.step_started_at)
         return replace(
-            self, roles=roles, metrics=metrics, step_requests=self.step_requests if same_step else 0.0
+            self,
+            roles=roles,
+            metrics=metrics,
+            step_requests=self.step_requests if same_step else 0.0,
+            assignment=self.assignment if same_trial else Assignment(),
         )
 
 

@@ -1,9 +1,12 @@
 """Numbers as people read them, with their units."""
 
+from datetime import UTC, datetime
+
 from modeldeploy.api.quantity import spell_duration
 from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
 from modeldeploy.api.v1alpha1.monitoring import Metric
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
+from modeldeploy.core.drift.course import How, Shift
 from modeldeploy.core.drift.window import WINDOWS
 from modeldeploy.core.judgement import histogram
 from modeldeploy.core.judgement.plan import Kind, Plan, plan
@@ -112,8 +115,18 @@ def bounds(metric: Metric) -> str:
     return ", ".join(parts)
 
 
-def statistic(metric: Metric) -> str:
-    """What finds a breach of the metric once no rollout runs."""
+def spell_shift(planned: Plan, shift: Shift) -> str:
+    """How a metric came to where it is: `rose suddenly at 12:04 UTC on 2026-11-22 from 0.4%`."""
+    way = {1: ("rose", "risen"), -1: ("fell", "fallen")}[shift.side]
+    at = datetime.fromtimestamp(shift.since, UTC).strftime("%H:%M UTC on %Y-%m-%d")
+    was = "" if shift.was is None else f" from {spell(planned, shift.was)}"
+    if shift.how is How.SUDDEN:
+        return f"it {way[0]} suddenly at {at}{was}"
+    return f"it has {way[1]} gradually since {at}{was}"
+
+
+def statistic(metric: Metric, *, on_trial: bool = False) -> str:
+    """What finds a breach of the metric."""
     if metric.drift is not None:
         return f"{short(metric.drift)}, with an e-detector of two samples"
     kind = plan(metric).kind
@@ -121,7 +134,9 @@ def statistic(metric: Metric) -> str:
         return "mean over the window"
     if kind is Kind.COUNT:
         return "count over the last hour"
-    return "latest value" if kind is Kind.GAUGE else "Shiryaev-Roberts e-detector"
+    if kind is Kind.GAUGE:
+        return "latest value"
+    return "e-process of a mixture" if on_trial else "Shiryaev-Roberts e-detector"
 
 
 def reference(metric: Metric) -> str:

@@ -82,7 +82,7 @@ def test_one_revision_is_watched_where_that_is_said(given: Given, capsys: pytest
     assert found["stable"] == CANDIDATE
     (nulls,) = [metric for metric in found["metrics"] if metric["name"] == "nulls"]
     assert nulls["breaches"][0]["action"] == "Flag"
-    assert nulls["breaches"][0]["actions"][0]["conditions"] == ["RetrainingRecommended"]
+    assert nulls["breaches"][0]["actions"][0]["conditions"] == ["DriftDetected", "RetrainingRecommended"]
 
 
 def test_roles_can_be_said(given: Given, capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,7 +89,7 @@ def test_looks_before_the_span_gather_evidence_and_are_not_told(past: Past) -> N
 
 
 def test_the_gravest_thing_is_told_with_its_time() -> None:
-    # The world changes for both: the step waits. Then the candidate alone gets much worse.
+    # Soon after the trial began both get worse: traffic returns. Then the candidate alone gets much worse.
     def stable(at: float) -> Rates:
         return Rates(nulls=0.3) if at > 100 else Rates()
 
@@ -99,7 +99,7 @@ def test_the_gravest_thing_is_told_with_its_time() -> None:
     past = Past(make_spec(*SEVEN), seed=1, stable_rates=stable, candidate_rates=candidate)
     past.live(500.0)
     firing = next(c for c in replayed(past).courses if c.planned.metric.name == "nulls").firings[0]
-    assert firing.done[0][1].action is Action.PAUSE
+    assert firing.done[0][1].action is Action.RETURN
     assert firing.gravest[1].action is Action.ROLLBACK
     assert firing.gravest[0] > when(300.0) > firing.begin
 
@@ -111,7 +111,7 @@ def test_one_revision_alone_is_watched_and_flags() -> None:
     replay = replayed(past)
     firing = next(c for c in replay.courses if c.planned.metric.name == "nulls").firings[0]
     assert firing.roles == Roles(STABLE)
-    assert firing.gravest[1] == (Action.FLAG, ("RetrainingRecommended",))
+    assert firing.gravest[1] == (Action.FLAG, ("DriftDetected", "RetrainingRecommended"))
 
 
 def test_a_promotion_ends_a_firing() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,8 +81,9 @@ def test_without_requests_nothing_is_learned() -> None:
 
 def test_another_model_starts_its_outputs_anew_and_keeps_its_inputs() -> None:
     _, calm = follow(lambda _: 0.05, 0.2, seed=4)
-    assert calm.promoted(of_inputs=True) is calm
-    assert calm.promoted(of_inputs=False) == Course()
+    inputs = replace(calm, of_inputs=True)
+    assert inputs.promoted() is inputs
+    assert calm.promoted() == Course()
     _, moved = follow(lambda at: 0.05 if at < 0.15 * DAY else 0.5, 0.2, seed=4)
     assert moved.shift is not None
-    assert moved.promoted(of_inputs=True) == Course()
+    assert replace(moved, of_inputs=True).promoted() == Course(of_inputs=True)

@@ -152,4 +152,4 @@ def test_seasons_are_small_and_keep_each_hour_of_a_week() -> None:
     for hour in range(2 * WEEK):
         seasons = seasons.after(float(hour % WEEK), hour * HOUR)
     assert [seasons.expected(hour * HOUR) for hour in (0, 1, 167, 168)] == [0.0, 1.0, 167.0, 0.0]
-    assert len(seasons.means) == 4 * WEEK
+    assert len(seasons.means) == 8 * WEEK

@@ -9,7 +9,8 @@ import numpy as np
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
-from modeldeploy.core.assessment import Assessment, Blame
+from modeldeploy.core.assessment import Assessment
+from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement import Answer, Counters, Evidence, NoData, Query, Roles, Row
 from modeldeploy.core.judgement.sources import Family
 
@@ -209,6 +210,6 @@ def blamed(assessments: tuple[Assessment, ...], *names: str) -> list[str]:
         assessment.name
         for assessment in assessments
         if assessment.verdict is Verdict.BREACH
-        and assessment.blame is Blame.CANDIDATE
+        and assessment.who is Who.CANDIDATE
         and (not names or assessment.name in names)
     ]

@@ -10,7 +10,7 @@ import yaml
 from modeldeploy.api.v1alpha1.drift import ReferenceSource
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core.cause import Who
 from modeldeploy.core.drift.buckets import Histogram
 from modeldeploy.core.drift.reference import Reference, Trouble
 from modeldeploy.core.drift.window import WEEK
@@ -51,7 +51,7 @@ def test_longer_inputs_are_told_first_then_are_a_breach_and_blame_nobody() -> No
     first = verdicts.index(Verdict.BREACH)
     assert first * 10 > 1800
     assert any(said.reason == judgement.BEYOND_WARN for said in course[180:first])
-    assert course[first].blame is Blame.WORLD
+    assert course[first].who is Who.STABLE
     assert set(verdicts[first:]) == {Verdict.BREACH}
     assert "length PSI 0.2" in course[first].message
     assert "against training (warn 0.1, fail 0.25)" in course[first].message
@@ -62,7 +62,7 @@ def test_a_rollout_of_a_good_model_goes_on_whatever_its_inputs_do() -> None:
     inputs = Inputs(drift_spec(), longer(600), load={"aaaa": 27.0, "bbbb": 3.0}, references=TRAINED)
     said = inputs.last(TRIAL, 3600)
     assert said.verdict is Verdict.BREACH
-    assert said.blame is Blame.WORLD
+    assert said.who is Who.BOTH
     assert not said.holds
     assert said.samples is not None
     assert said.samples > 27 * 300  # stable's, which has most of them
@@ -72,10 +72,10 @@ def test_outputs_off_their_training_hold_a_trial_at_most() -> None:
     spec = drift_spec(category="Output")
     inputs = Inputs(spec, longer(0.0, of="bbbb"), load={"aaaa": 30.0, "bbbb": 30.0}, references=TRAINED)
     said = inputs.last(TRIAL, 1800)
-    assert (said.verdict, said.blame, said.holds) == (Verdict.BREACH, Blame.UNCERTAIN, False)
+    assert (said.verdict, said.who, said.holds) == (Verdict.BREACH, Who.UNSURE, False)
     # Once it is stable the very same counts speak of stable.
     after = inputs.look(1810.0, Roles("bbbb"))[0]
-    assert (after.verdict, after.blame) == (Verdict.BREACH, Blame.WORLD)
+    assert (after.verdict, after.who) == (Verdict.BREACH, Who.STABLE)
 
 
 def test_a_candidates_outputs_off_stables_are_blamed_on_it() -> None:
@@ -86,7 +86,7 @@ def test_a_candidates_outputs_off_stables_are_blamed_on_it() -> None:
     course = [said for _, said in inputs.run(TRIAL, 1800)]
     assert course[0].holds
     first = next(said for said in course if said.verdict is Verdict.BREACH)
-    assert first.blame is Blame.CANDIDATE
+    assert first.who is Who.CANDIDATE
     assert "against stable" in first.message
     before = inputs.look(1810.0, STABLE)[0]
     assert before.verdict is Verdict.NOT_APPLICABLE
@@ -108,7 +108,7 @@ def test_inputs_off_stables_are_not_the_candidates_fault() -> None:
     spec = drift_spec("Stable")
     assert plan(spec.monitoring.metrics[0]).tests == 0
     said = Inputs(spec, longer(0.0, of="bbbb"), load={"aaaa": 60.0, "bbbb": 20.0}).last(TRIAL, 1800)
-    assert (said.verdict, said.blame, said.holds) == (Verdict.BREACH, Blame.WORLD, False)
+    assert (said.verdict, said.who, said.holds) == (Verdict.BREACH, Who.CANDIDATE, False)
 
 
 def test_a_new_trial_begins_with_nothing() -> None:

@@ -8,7 +8,7 @@ from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core import judgement
-from modeldeploy.core.assessment import Blame
+from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement import Counters, Query, problems
 from modeldeploy.core.judgement.plan import share
 from modeldeploy.core.judgement.queries import apart, family_query, question, together
@@ -124,7 +124,7 @@ def test_a_candidate_that_fails_is_blamed_by_the_runtimes_own_counts(
         scrapes += [(at, CANDIDATE, grown(runtime, 1 + 10 * look)), (at, STABLE, good)]
     seen = verdicts(recording(scrapes, tmp_path), made(runtime, [ERRORS]), looks=9)["errors"]
     failed, asked = READ[runtime][0]
-    assert (seen.verdict, seen.blame) == (Verdict.BREACH, Blame.CANDIDATE), seen
+    assert (seen.verdict, seen.who) == (Verdict.BREACH, Who.CANDIDATE), seen
     assert seen.candidate == f"{100 * failed / asked:.1f}%"
 
 
@@ -141,7 +141,7 @@ def test_a_mean_alone_pauses_and_never_rolls_back(
     if bound == "100ms":
         assert seen.verdict is Verdict.PASS
     else:
-        assert (seen.verdict, seen.blame) == (Verdict.BREACH, Blame.UNCERTAIN)
+        assert (seen.verdict, seen.who) == (Verdict.BREACH, Who.UNSURE)
         assert seen.message.endswith("(max 15ms); a number without a count behind it")
 
 
