@@ -11,7 +11,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import failover, idle, interruptions, judgement, kill, providers, ready, rollback, router, whole
+from bench import (
+    failover,
+    idle,
+    interruptions,
+    judgement,
+    kill,
+    providers,
+    ready,
+    rollback,
+    router,
+    ticks,
+    whole,
+)
 from bench.figure import Figure
 from bench.replay import prometheus_url
 from cluster import Cluster, ClusterError, UnavailableError, ensure
@@ -32,8 +44,8 @@ ALONE = {"failover_s", "kill_runs_ok"}
 PROVIDERS = {"rollback_ms"}
 INTERRUPTIONS = {"interruption_failed_requests"}
 """The tests' own, which install what they need."""
-PURE = {**judgement.FIGURES}
-"""Simulated: they need no cluster."""
+PURE = {**judgement.FIGURES, **ticks.FIGURES}
+"""Simulated, or measured on a Prometheus alone: they need no cluster."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
 NAMES = sorted(
     {*PURE, *READY, *BREACH, *DECISION, *FAILED, *WHOLE, *ROUTER, *ALONE, *PROVIDERS, *IDLE, *INTERRUPTIONS}

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from cluster.shell import UnavailableError, run
-from modeldeploy.adapters.history import part, read
+from modeldeploy.adapters.directory import Directory
+from modeldeploy.adapters.history import part
 from modeldeploy.adapters.prometheus import Prometheus
 from modeldeploy.api.v1alpha1.server import Runtime
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Verdict
 from modeldeploy.core.cause import Who
-from modeldeploy.core.judgement import Answer, Counters, Query, QueryFailed, apart, problems, together
+from modeldeploy.core.judgement import Answer, Counters, Query, QueryFailed, problems, together
 from modeldeploy.core.judgement.plan import share
 from modeldeploy.core.judgement.queries import question
 from modeldeploy.core.judgement.sources import ERRORLESS, MEAN_ONLY, Family
@@ -130,12 +131,15 @@ def _stored(seen: Seen, url: str, folder: Path) -> dict[Query, Answer]:
 def _asked(seen: Seen, url: str) -> dict[Query, Answer]:
     client = Prometheus(url, timeout=5)
     try:
-        result = asyncio.run(client.query(together(seen.queries), datetime.now(UTC)))
+        asked = client.query_shared(
+            together(seen.queries), datetime.now(UTC), lambda body: Directory().share(seen.queries, body)
+        )
+        result = asyncio.run(asked)
     finally:
         client.close()
     if isinstance(result, QueryFailed):
         return dict.fromkeys(seen.queries, result)
-    return {query: part(read(query, mine), WHO) for query, mine in apart(seen.queries, result).items()}
+    return {query: part(result[query], WHO) for query in seen.queries}
 
 
 def test_its_probes_and_its_page_of_metrics_are_where_the_preset_says(seen: Seen) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from modeldeploy.adapters.credentials import CredentialError, Credentials, Keeper
-from modeldeploy.adapters.replies import Unusable, heed
+from modeldeploy.adapters.replies import Body, Unusable, heed
 from modeldeploy.core.judgement import QueryFailed
 
 TIMEOUT = 5.0
@@ -37,6 +37,7 @@ _REFUSALS = ("HTTP 401", "HTTP 403")
 _ENDED = ("alert", "EOF occurred", "reset by peer", "Broken pipe")
 """What is left of a refused certificate: an alert that may come after the handshake, or only the end."""
 
+Read = TypeVar("Read")
 Result = list[Any]
 """What the API calls `result`: an instant vector, a matrix, or a scalar as `[time, text]`."""
 
@@ -76,11 +77,22 @@ class Prometheus:
         self._lanes = {own: _Lane() for own in (False, True)}
         self._local = threading.local()
 
-    async def query(self, expression: str, at: datetime, *, own: bool = False) -> Result | QueryFailed:
-        """The expression's value at a time; `own` for one that only one object waits for."""
+    async def query(self, expression: str, at: datetime) -> Result | QueryFailed:
+        """The value at a time of an expression that one object waits for."""
+        return await self._query(expression, at, Body.parsed, self._lanes[True])
+
+    async def query_shared(
+        self, expression: str, at: datetime, read: Callable[[Body], Read]
+    ) -> Read | QueryFailed:
+        """What an expression that many wait for yields at a time, read by `read`, in a thread."""
+        return await self._query(expression, at, read, self._lanes[False])
+
+    async def _query(
+        self, expression: str, at: datetime, read: Callable[[Body], Read], lane: "_Lane"
+    ) -> Read | QueryFailed:
         params = {**self._parameters, "time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout:g}s"}
         return await self._run(
-            lambda server: server.custom_query(expression, params=params), self._timeout, self._lanes[own]
+            lambda server: read(server.custom_query(expression, params=params)), self._timeout, lane
         )
 
     async def query_range(
@@ -95,8 +107,10 @@ class Prometheus:
         }
         patience = _RANGE_PATIENCE * self._timeout
         return await self._run(
-            lambda server: server.custom_query_range(
-                expression, start, end, step=f"{step:g}", params=params, timeout=patience
+            lambda server: Body.parsed(
+                server.custom_query_range(
+                    expression, start, end, step=f"{step:g}", params=params, timeout=patience
+                )
             ),
             patience,
             self._lanes[True],
@@ -108,8 +122,8 @@ class Prometheus:
             lane.threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(
-        self, ask: Callable[[PrometheusConnect], Result], patience: float, lane: "_Lane"
-    ) -> Result | QueryFailed:
+        self, ask: Callable[[PrometheusConnect], Read], patience: float, lane: "_Lane"
+    ) -> Read | QueryFailed:
         try:
             shown = await self._keeper.current()
             try:
@@ -123,8 +137,8 @@ class Prometheus:
             return self._failed(str(error))
 
     async def _answer(
-        self, ask: Callable[[PrometheusConnect], Result], patience: float, lane: "_Lane", shown: Credentials
-    ) -> Result | QueryFailed:
+        self, ask: Callable[[PrometheusConnect], Read], patience: float, lane: "_Lane", shown: Credentials
+    ) -> Read | QueryFailed:
         loop = asyncio.get_running_loop()
         try:
             # Patience begins with the question, not in the line for a thread.
@@ -143,8 +157,8 @@ class Prometheus:
             lane.free.release()
 
     def _ask(
-        self, ask: Callable[[PrometheusConnect], Result], patience: float, shown: Credentials
-    ) -> Result | QueryFailed:
+        self, ask: Callable[[PrometheusConnect], Read], patience: float, shown: Credentials
+    ) -> Read | QueryFailed:
         try:
             return ask(self._server(shown))
         except PrometheusApiClientException as error:
@@ -163,7 +177,7 @@ class Prometheus:
             if isinstance(error, requests.exceptions.SSLError) or is_ended:
                 raise Refused(self._of_tls(text, shown)) from None
             reason = _connection(text)
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        except (requests.RequestException, ValueError, LookupError, TypeError) as error:
             reason = f"its answer can't be read ({type(error).__name__})"
         return self._failed(reason)
 

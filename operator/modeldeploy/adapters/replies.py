@@ -6,6 +6,7 @@ gets by one that has looked at the rest before: an answer in part, or one with w
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -22,6 +23,11 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of a reply, unpacked: about a million series."""
 
 _PIECE = 64 * 1024
+_PORTION = 512 * 1024
+"""Bytes that are cut up at once: while that lasts, nothing else runs in the process."""
+_RESULT, _SERIES, _VALUE, _END = b'"result":[', b'{"metric":', b',"value":[', b"]}"
+_BEHIND = b'"]},'
+"""Stands behind a value. Prometheus and its kin write no blank that they need not."""
 _OK = 200
 _SHOWN = 200
 
@@ -52,14 +58,75 @@ class Reply(requests.Response):
             _check_clock(self.headers.get("Date"), arrived)
 
     def json(self, **_: Any) -> Any:
-        """The whole reply, once it is shown to be an answer."""
+        """What the client takes for JSON, and `data.result` out of it: it is read where it is needed."""
+        kind = self.headers.get("Content-Type", "").partition(";")[0][:40]
+        return {"data": {"result": Body(self.content, kind)}}
+
+
+class Body:
+    """The body of a reply.
+
+    Args:
+        content: All of it.
+        kind: Its type, as the server names it.
+    """
+
+    def __init__(self, content: bytes, kind: str = "") -> None:
+        self._content = content
+        self._kind = kind
+
+    def parsed(self) -> list[Any]:
+        """What the API calls `result`.
+
+        Raises:
+            Unusable: It is no answer, or one in part.
+            KeyError: It has no result.
+        """
+        return list(self._checked(self._content)["data"]["result"])
+
+    def pieces(self) -> Iterator[tuple[list[bytes], bytes, int]]:
+        """The series of a vector as text, some at a time, with what separates labels and value.
+
+        Yields:
+            Texts of labels, separator and value; the separator, which holds the time of all of them; and how
+            many bytes stand behind each value.
+
+        Raises:
+            Unusable: It is no answer, or one in part.
+            KeyError: It has no result.
+        """
+        content = self._content
+        first, last = content.find(_RESULT + _SERIES), content.rfind(_SERIES)
+        value = content.find(_VALUE, last) if first >= 0 else -1
+        if value < 0:
+            yield self._spelled()
+            return
+        separator = content[value : content.index(b'"', value + len(_VALUE)) + 1]
+        end = content.find(_END, value) + len(_END)
+        # What stands around the series says whether they are an answer.
+        self._checked(content[:first] + _RESULT + content[end:])
+        begin = first + len(_RESULT) + len(_SERIES)
+        while begin < end:
+            stop = content.rfind(_SERIES, begin, begin + _PORTION) if begin + _PORTION < end else -1
+            part = content[begin:stop] if stop > 0 else content[begin:end] + b","
+            yield part.split(_SERIES), separator, len(_BEHIND)
+            begin = stop + len(_SERIES) if stop > 0 else end
+
+    def _spelled(self) -> tuple[list[bytes], bytes, int]:
+        """The same of a body that is written in another way, or holds no series."""
+        pieces = []
+        for item in self.parsed():
+            labels = json.dumps(item["metric"], separators=(",", ":"), sort_keys=True)
+            pieces.append(labels.encode() + _VALUE + item["value"][1].encode() + _BEHIND)
+        return pieces, _VALUE, len(_BEHIND)
+
+    def _checked(self, content: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(self.content)
+            found = json.loads(content)
         except ValueError:
-            kind = self.headers.get("Content-Type", "").partition(";")[0][:40]
-            if kind in {"", "application/json"}:
+            if self._kind in {"", "application/json"}:
                 raise Unusable("its answer is cut short or no JSON") from None
-            raise Unusable(f"its answer is no JSON but {kind}; see that the URL is an API's") from None
+            raise Unusable(f"its answer is no JSON but {self._kind}; see that the URL is an API's") from None
         if not isinstance(found, dict):
             raise Unusable("its answer is not one of Prometheus' API")
         if found.get("status", "success") != "success":

@@ -81,6 +81,7 @@ class Judge:
         self._clock = clock
         self._wake = wake
         self._watches: dict[str, _Watch] = {}
+        self._turn = asyncio.Lock()
 
     def complaint(self, spec: ModelDeploymentSpec | None) -> str | None:
         """What can't be asked of a metrics store, in sentences that name field and mend; None if all can."""
@@ -162,9 +163,11 @@ class Judge:
             return
         now = self._clock.now()
         self._arm(watch, now)
-        found = _verdicts(judgement.assess(watch.evidence, watch.spec, watch.roles, now))
-        if watch.roles.candidate or found != watch.told:
+        if watch.roles.candidate or self._has_news(watch, now):
             self._wake(watch.of)
+
+    def _has_news(self, watch: _Watch, now: datetime) -> bool:
+        return _verdicts(judgement.assess(watch.evidence, watch.spec, watch.roles, now)) != watch.told
 
     async def _advanced(self, watch: _Watch, at: datetime) -> Evidence:
         spec, roles, of = watch.spec, watch.roles, watch.of
@@ -177,16 +180,18 @@ class Judge:
                 return await self._with_windows(watch, who, rebuilt, at)
         queries = judgement.queries(spec, of.namespace, of.name, roles)
         answers = await self._sampler.ask(who, queries, at)
-        evidence = judgement.advance(
-            watch.evidence,
-            spec,
-            namespace=of.namespace,
-            name=of.name,
-            roles=roles,
-            answers=answers,
-            at=at,
-            references=watch.references,
-        )
+        # An answer is many objects': one after the other, and the event loop has its turn in between.
+        async with self._turn:
+            evidence = judgement.advance(
+                watch.evidence,
+                spec,
+                namespace=of.namespace,
+                name=of.name,
+                roles=roles,
+                answers=answers,
+                at=at,
+                references=watch.references,
+            )
         return await self._with_windows(watch, who, evidence, at)
 
     async def _with_windows(self, watch: _Watch, who: Ticket, evidence: Evidence, at: datetime) -> Evidence:

@@ -16,6 +16,7 @@ import pytest
 
 from cluster.network import free_port
 from modeldeploy.adapters.prometheus import Prometheus, Result
+from modeldeploy.adapters.replies import Body
 from modeldeploy.core.judgement import QueryFailed
 from modeldeploy.core.promql import confine
 from unit.adapters.prometheus_server import Page, PrometheusServer, program
@@ -211,10 +212,10 @@ async def test_a_clock_that_is_a_little_off_does_no_harm() -> None:
 
 async def test_one_objects_slow_queries_leave_the_threads_of_what_all_wait_for() -> None:
     with closing(Silent(drips=False)) as silent, closing(Prometheus(silent.url, timeout=1.0)) as hanging:
-        own = [asyncio.create_task(hanging.query("slow", now(), own=True)) for _ in range(12)]
+        own = [asyncio.create_task(hanging.query("slow", now())) for _ in range(12)]
         await asyncio.sleep(0.1)
         begun = time.monotonic()
-        await hanging.query("up", now())
+        await hanging.query_shared("up", now(), Body.parsed)
         assert time.monotonic() - begun < 2.5  # its own time-out; the others need three times that
         assert sum(task.done() for task in own) <= 8
         for task in own:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,8 @@ import pytest
 from cluster.network import free_port
 from modeldeploy.adapters.endpoint import Endpoint
 from modeldeploy.adapters.history import Ticket, next_tick, tick
-from modeldeploy.adapters.prometheus import Prometheus, Result
+from modeldeploy.adapters.prometheus import Prometheus, Read, Result
+from modeldeploy.adapters.replies import Body
 from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.adapters.stores import Stores
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
@@ -77,9 +78,15 @@ class Counting(Prometheus):
 
     asked = 0
 
-    async def query(self, expression: str, at: datetime, *, own: bool = False) -> Result | QueryFailed:
+    async def query(self, expression: str, at: datetime) -> Result | QueryFailed:
         Counting.asked += 1
-        return await super().query(expression, at, own=own)
+        return await super().query(expression, at)
+
+    async def query_shared(
+        self, expression: str, at: datetime, read: Callable[[Body], Read]
+    ) -> Read | QueryFailed:
+        Counting.asked += 1
+        return await super().query_shared(expression, at, read)
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from modeldeploy.core.judgement.queries import (
     Number,
     Query,
     QueryFailed,
-    Row,
-    apart,
+    by_name,
     narrowed,
     owner,
+    place,
     queries,
     share_out,
     single,
@@ -35,6 +35,7 @@ from modeldeploy.core.judgement.queries import (
 )
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence
+from modeldeploy.core.judgement.table import Layout, Row, Table
 from modeldeploy.core.judgement.wording import bounds, reference, span, statistic
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Answer",
     "Counters",
     "Evidence",
+    "Layout",
     "NoData",
     "Number",
     "Query",
@@ -49,10 +51,11 @@ __all__ = [
     "References",
     "Roles",
     "Row",
+    "Table",
     "advance",
-    "apart",
     "assess",
     "bounds",
+    "by_name",
     "histogram",
     "history_spec",
     "history_steps",
@@ -60,6 +63,7 @@ __all__ = [
     "narrowed",
     "off_weight",
     "owner",
+    "place",
     "problems",
     "queries",
     "reference",

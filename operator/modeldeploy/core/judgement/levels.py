@@ -6,8 +6,8 @@ from dataclasses import replace
 from modeldeploy.core.judgement.counters import Increments, Parts, Pod
 from modeldeploy.core.judgement.plan import SECONDS
 from modeldeploy.core.judgement.presets import LARGEST
-from modeldeploy.core.judgement.queries import Row
 from modeldeploy.core.judgement.sources import RESIDENT, WORKING_SET, Family
+from modeldeploy.core.judgement.table import Row
 
 LEVEL = "level"
 """The part that a gauge's value, times the seconds it stood, is kept under."""

@@ -22,6 +22,7 @@ from modeldeploy.core.judgement import sources
 from modeldeploy.core.judgement.presets import PRESETS
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import Family, Source
+from modeldeploy.core.judgement.table import Row
 from modeldeploy.core.naming import CONTAINER
 from modeldeploy.core.promql import QueryError, confine, substitute
 
@@ -65,20 +66,19 @@ class Query:
         return sources.source(self.family, self.runtime)
 
 
-class Row(NamedTuple):
-    """One counter of one pod, as it stood at the time of the question."""
+class Place(NamedTuple):
+    """Where a series' value belongs: whose it is, in which line, and what it is multiplied by."""
 
-    revision: str
-    pod: str
-    part: str
-    value: float
+    owner: tuple[str, str]
+    line: tuple[str, str, str]
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
     """One object's part of a family's answer; never empty."""
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,25 +169,17 @@ def family_query(
 
 
 def together(asked: Sequence[Query]) -> str:
-    """One expression for several families' questions about one time: one evaluation, and one answer."""
-    if len(asked) == 1:
-        return asked[0].expression
+    """One expression for families' questions about one time; its answer has the metrics' names."""
     found = [query.source for query in asked if query.family is not None]
     return _expression(found, ("__name__",), ago=asked[0].ago)
 
 
-def apart(asked: Sequence[Query], result: Iterable[Any]) -> dict[Query, list[Any]]:
-    """The answer to `together`, as each question alone would have been answered."""
-    if len(asked) == 1:
-        return {asked[0]: list(result)}
-    found: dict[Query, list[Any]] = {query: [] for query in asked}
-    owners: dict[str, list[Query]] = {}
+def by_name(asked: Iterable[Query]) -> dict[str, list[Query]]:
+    """Which of several families' questions a series answers, by the name of its metric."""
+    found: dict[str, list[Query]] = {}
     for query in asked:
         for name in (*query.source.names, *query.source.outside) if query.family else ():
-            owners.setdefault(name, []).append(query)
-    for item in result:
-        for query in owners[item["metric"]["__name__"]]:
-            found[query].append(item)
+            found.setdefault(name, []).append(query)
     return found
 
 
@@ -256,25 +248,29 @@ def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[s
         query: A question with a family.
         vector: Prometheus' instant vector: items of `metric` (labels) and `value` ([time, text]).
     """
-    source = query.source
     found: dict[tuple[str, str], dict[tuple[str, str, str], float]] = {}
     for item in vector:
-        labels, value = item["metric"], float(item["value"][1])
+        value = float(item["value"][1])
         if math.isfinite(value):
-            # Interned: every object keeps its last rows, and the texts are the same again and again.
-            pod = intern(labels.get("pod", ""))
-            name, revision = owner(labels)
-            label = next((one for one in source.labels if one in labels), source.labels[0])
-            kind = intern(source.read(label, labels.get(label, "")))
-            value *= source.scale.get(labels.get("__name__", ""), 1.0)
-            whose = labels.get("namespace", ""), name
+            whose, line, scale = place(query, item["metric"])
             counts = found.setdefault(whose, {})
-            revision = intern(revision)
-            counts[revision, pod, kind] = counts.get((revision, pod, kind), 0.0) + value
+            counts[line] = counts.get(line, 0.0) + value * scale
     return {
         whose: Counters(tuple(Row(*place, count) for place, count in counts.items()))
         for whose, counts in found.items()
     }
+
+
+def place(query: Query, labels: Mapping[str, str]) -> Place:
+    """Where a series of a family's answer belongs, by its labels."""
+    source = query.source
+    name, revision = owner(labels)
+    label = next((one for one in source.labels if one in labels), source.labels[0])
+    kind = source.read(label, labels.get(label, ""))
+    # Interned: every object keeps its last rows, and the texts are the same again and again.
+    line = intern(revision), intern(labels.get("pod", "")), intern(kind)
+    scale = source.scale.get(labels.get("__name__", ""), 1.0)
+    return Place((labels.get("namespace", ""), name), line, scale)
 
 
 def owner(labels: Mapping[str, str]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeploy.core.judgement.counters import FORGET_AFTER, Pod, difference
-from modeldeploy.core.judgement.queries import Row
+from modeldeploy.core.judgement.table import Row
 
 pytestmark = pytest.mark.unit
 

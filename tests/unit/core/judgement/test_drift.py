@@ -16,7 +16,7 @@ from modeldeploy.core.drift.reference import Reference, Trouble
 from modeldeploy.core.drift.window import WEEK
 from modeldeploy.core.judgement import QueryFailed, Roles, problems
 from modeldeploy.core.judgement.plan import plan, threshold
-from modeldeploy.core.judgement.queries import BUCKET_FAMILY, apart, family_query, together
+from modeldeploy.core.judgement.queries import BUCKET_FAMILY, by_name, family_query, together
 from modeldeploy.core.judgement.sources import SOURCES, Family
 from modeldeploy.core.request import read_spec
 from unit.core.judgement.drifts import EDGES, NAME, Factor, Inputs, drift_spec, training
@@ -197,9 +197,9 @@ def test_a_failed_question_and_silence_are_told() -> None:
 def test_buckets_and_means_of_a_histogram_come_in_one_answer() -> None:
     asked = [family_query(Family.SIZE), family_query(Family.SIZE_BUCKETS)]
     assert together(asked).count("model_input_size_sum") == 1
-    total = {"metric": {"__name__": "model_input_size_sum"}, "value": [0, "1"]}
-    bucket = {"metric": {"__name__": "model_input_size_bucket", "le": "1"}, "value": [0, "1"]}
-    assert apart(asked, [total, bucket]) == {asked[0]: [total], asked[1]: [total, bucket]}
+    askers = by_name(asked)
+    assert askers["model_input_size_sum"] == asked
+    assert askers["model_input_size_bucket"] == [asked[1]]
 
 
 def test_every_histogram_has_its_name() -> None:

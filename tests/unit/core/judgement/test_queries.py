@@ -14,7 +14,7 @@ from modeldeploy.core.judgement import (
     QueryFailed,
     Roles,
     Row,
-    apart,
+    by_name,
     narrowed,
     share_out,
     single,
@@ -71,24 +71,18 @@ def test_several_families_are_asked_in_one_go_and_told_apart_again() -> None:
         '({__name__=~"envoy_cluster_upstream_rq_time_bucket|model_input_size_sum|model_input_size_count|'
         'envoy_cluster_upstream_rq_xx|envoy_grpc_calls",modeldeploy_revision!=""})'
     )
-    names = [
-        "model_input_size_count",
-        "envoy_cluster_upstream_rq_xx",
-        "model_input_size_sum",
-        "envoy_cluster_upstream_rq_time_bucket",
-    ]
-    one, two, three, four = [_item("1", __name__=name) for name in names]
-    assert apart(asked, [one, two, three, four]) == {
-        asked[0]: [four],
-        asked[1]: [one, three],
-        asked[2]: [two],
+    assert by_name(asked) == {
+        "envoy_cluster_upstream_rq_time_bucket": [asked[0]],
+        "model_input_size_sum": [asked[1]],
+        "model_input_size_count": [asked[1]],
+        "envoy_cluster_upstream_rq_xx": [asked[2]],
+        "envoy_grpc_calls": [asked[2]],
     }
 
 
-def test_a_question_alone_is_asked_as_it_is() -> None:
-    asked = [family_query(Family.REQUESTS)]
-    assert together(asked) == asked[0].expression
-    assert apart(asked, ["item"]) == {asked[0]: ["item"]}
+def test_a_question_alone_is_asked_by_name_too() -> None:
+    asked = [family_query(Family.LATENCY)]
+    assert together(asked) == asked[0].expression.replace("le)", "__name__, le)")
 
 
 def _item(value: str, **labels: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from modeldeploy.core import judgement
 from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement import Counters, Query, problems
 from modeldeploy.core.judgement.plan import share
-from modeldeploy.core.judgement.queries import apart, family_query, question, together
+from modeldeploy.core.judgement.queries import by_name, family_query, question, together
 from modeldeploy.core.judgement.sources import MEAN_ONLY, SERVED, Family, asked_of
 from runtimes.reading import CANDIDATE, INTERVAL, STABLE, answers, made, recording, verdicts
 
@@ -87,9 +87,9 @@ def test_families_that_share_a_name_are_told_apart(runtime: Runtime) -> None:
     """Of Triton and TorchServe one counter is both the requests and what latencies are divided by."""
     asked = [family_query(family, runtime=runtime) for family in SERVED[runtime]]
     names = {name for query in asked for name in query.source.names}
-    found = apart(asked, [{"metric": {"__name__": name}} for name in names])
+    found = by_name(asked)
     for query in asked:
-        assert {item["metric"]["__name__"] for item in found[query]} == set(query.source.names)
+        assert {name for name, askers in found.items() if query in askers} == set(query.source.names)
     assert all(name in together(asked) for name in names)
 
 
