@@ -62,6 +62,13 @@ class NoDataPolicy(StrEnum):
     IGNORE = "Ignore"
 
 
+class Proof(StrEnum):
+    """What lets a metric pass."""
+
+    DETECT = "Detect"
+    NON_INFERIOR = "NonInferior"
+
+
 class RolloutAction(StrEnum):
     """What a breach does while a candidate is on trial."""
 
@@ -141,6 +148,21 @@ class Metric(Part):
         description="How far the distribution of the values may move from a reference, instead of bounds. "
         "For inputSize, inputVolume, brightness, confidence and latencyP50, P95 and P99: these have "
         "histograms. Input metrics flag, and never blame a candidate.",
+    )
+    evidence: Proof = Field(
+        default=Proof.DETECT,
+        description="What lets the metric pass. Detect: the candidate is shown not to be at `detect` times "
+        "the bound. NonInferior: it is shown to keep the bound itself, which takes the more requests the "
+        "nearer it comes; without them the step waits.",
+    )
+    detect: (
+        Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)]
+        | Annotated[int, Field(ge=2)]
+        | None
+    ) = Field(
+        default=None,
+        description='Times the bound that a pass excludes, 2 by default, e.g. `"1.5"` (quoted) or `3`. '
+        "Smaller needs more requests.",
     )
     on_no_data: NoDataPolicy = Field(
         default=NoDataPolicy.HOLD,

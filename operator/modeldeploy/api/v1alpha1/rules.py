@@ -335,6 +335,19 @@ METRIC: tuple[Rule, ...] = (
         "messageExpression": "'metric ' + self.name + ' speaks of inputs, which come from callers and never "
         "blame a candidate; use max or min'",
     },
+    {
+        "rule": "!has(self.detect) || !has(self.evidence) || self.evidence != 'NonInferior'",
+        "message": "evidence: NonInferior excludes the bound itself; remove detect",
+        "fieldPath": ".detect",
+    },
+    {
+        "rule": "!has(self.detect) || !string(self.detect).matches('^[0-9]+([.][0-9]+)?$') || "
+        "(double(string(self.detect)) > 1.0 && double(string(self.detect)) <= 100.0)",
+        "message": "must lie above 1 and at most at 100",
+        "fieldPath": ".detect",
+        "messageExpression": "string(self.detect) + ' times the bound can not be excluded; write more than 1 "
+        "and at most 100, e.g. \\'1.5\\''",
+    },
 )
 """`spec.monitoring.metrics[]`."""
 

@@ -12,23 +12,14 @@ from modeldeploy.core.assessment import Assessment, Basis
 from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement.advance import STALE
 from modeldeploy.core.judgement.drift_verdict import assessed
-from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
-from modeldeploy.core.judgement.likelihood import gains_of_rate, samples_needed
-from modeldeploy.core.judgement.plan import Kind, Limit, Plan, plans, threshold
+from modeldeploy.core.judgement.passing import lack
+from modeldeploy.core.judgement.plan import Kind, Plan, plans, threshold
 from modeldeploy.core.judgement.queries import asked, question
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
-from modeldeploy.core.judgement.weigh import RUN_LENGTH, detectable, dispersion
+from modeldeploy.core.judgement.weigh import RUN_LENGTH, dispersion
 from modeldeploy.core.judgement.wording import behind as behind_of
-from modeldeploy.core.judgement.wording import bounds, noun, number, spell_shift, value_of
-
-FALSE_PASS = 0.05
-"""Chance that a candidate at twice a bound passes it.
-
-A pass is evidence of its own, an e-process against twice the bound, rather than the absence of a breach
-after as many requests as a given power takes. It keeps its promise however often one looks, and a candidate
-far from its bound passes sooner: with `max: 1%`, seven tests and no errors after 183 requests; 80% power
-takes 3,200."""
+from modeldeploy.core.judgement.wording import bounds, noun, percent, spell_shift, value_of
 
 SUSPECT = 10.0
 """E-value from which stable, too, is suspected of being beyond a bound. Then the candidate is blamed only
@@ -36,6 +27,9 @@ when it is shown to be worse than stable."""
 
 BURST = 2
 """Looks with events that it takes to break an absolute bound: one clump is one accident."""
+
+UNDISPERSED = "DispersionUnknown: too little was seen of how events clump"
+"""Why nobody is blamed yet."""
 
 MEAN_SAMPLES = 30
 """Observations below which a mean says nothing."""
@@ -229,16 +223,17 @@ def _breach(case: _Case) -> Assessment | None:
     who = _together(found)
     if who is None:
         return None
-    why = (
-        "; inputs never blame the candidate" if case.metric.category is Category.INPUT else _WHY.get(who, "")
-    )
-    return _says(case, Verdict.BREACH, case.said + why, who)
+    why = _WHY.get(who, "")
+    if who is Who.UNSURE:
+        why = f"; {'too little is known' if case.judged.dispersed else UNDISPERSED} to blame the candidate"
+    if case.metric.category is Category.INPUT:
+        why = "; inputs never blame the candidate"
+    return _says(case, Verdict.BREACH, case.said + _surely(case) + why, who)
 
 
 _WHY = {
     Who.WORSE: "; stable is beyond it, too, but less",
     Who.BOTH: "; so is stable",
-    Who.UNSURE: "; too little is known to blame the candidate",
 }
 
 
@@ -343,44 +338,33 @@ def _coarse(case: _Case) -> Assessment | None:
 
 
 def _unproven(case: _Case) -> Assessment | None:
-    """Which bound isn't shown to be kept yet, and how many more requests that takes."""
-    for limit in case.planned.limits:
-        trial = case.judged.trials.get(limit.name, Trial())
-        if trial.kept.value < 1.0 / FALSE_PASS:
-            phi = dispersion(case.judged, case.roles) or 1.0
-            return _too_few(case, _needed(case.planned, case.subject, limit, phi))
-    if case.planned.ratio is None:
+    """What isn't shown yet, and how many requests that takes."""
+    planned, compared = case.planned, case.has_stable_traffic
+    phi = dispersion(case.judged, case.roles) or 1.0
+    missing = lack(planned, case.judged, case.subject, phi, compared=compared)
+    if missing is not None:
+        counted = case.subject.requests
+        said = f"{case.said}; {missing}" if counted else f"{case.metric.name}: {missing}"
+        return _says(case, Verdict.INCONCLUSIVE, said)
+    if planned.ratio is None or planned.limits or compared:
         return None
-    if not case.has_stable_traffic:
-        if case.planned.limits:
-            return None
-        return _says(
-            case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: no traffic on stable to compare with"
-        )
-    trial = case.judged.trials.get("compare", Trial())
-    rare = trial.rare.value if trial.rare else 0.0
-    if max(trial.kept.value, rare) >= 1.0 / FALSE_PASS:
-        return None
-    return _says(case, Verdict.INCONCLUSIVE, f"{case.said}; too few events yet to compare")
+    return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: no traffic on stable to compare with")
 
 
 def _silent(case: _Case) -> str:
     return f"{case.metric.name}: no {noun(case.planned)} for {spell_duration(case.window)}"
 
 
-def _needed(planned: Plan, track: Track, limit: Limit, phi: float) -> int | None:
-    """Requests at which a pass is expected, at the rate seen so far."""
-    rate = limit.events(track.events, track.requests) / track.requests if track.requests else 0.0
-    excluded = detectable(limit.rate, planned.detect)
-    needed = samples_needed(gains_of_rate(rate, excluded, BETTER), LIKELY, FALSE_PASS)
-    return None if needed is None else round(needed * phi)
+def _surely(case: _Case) -> str:
+    """How far beyond a broken bound the candidate surely is: the end of a confidence sequence, in words.
 
-
-def _too_few(case: _Case, needed: int | None) -> Assessment:
-    counted = case.subject.requests
-    if needed is None or counted >= needed:
-        return _says(case, Verdict.INCONCLUSIVE, f"{case.said}; too close to the bound to tell yet")
-    wanted = f"{number(counted)} of {number(needed)} {noun(case.planned)} needed"
-    return _says(
-        case, Verdict.INCONCLUSIVE, f"{case.said}; {wanted}" if counted else f"{case.metric.name}: {wanted}"
-    )
+    No less than the bound, which the test itself has disproved.
+    """
+    for limit in case.planned.limits:
+        trial = case.judged.trials.get(limit.name)
+        if trial is not None and trial.broken.value >= case.threshold:
+            least = max(limit.rate, trial.stretch.least(case.threshold))
+            above = " above it" if case.planned.kind is Kind.LATENCY else ""
+            side = f"at most {percent(1.0 - least)}" if limit.name == "min" else f"at least {percent(least)}"
+            return f", surely {side}{above}"
+    return ""

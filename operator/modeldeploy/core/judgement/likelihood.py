@@ -73,6 +73,20 @@ def of_ratio(
     return found
 
 
+def gains_of_ratio(
+    candidate: tuple[float, float], stable: tuple[float, float], ratio: float, effects: Sequence[float]
+) -> list[float]:
+    """By effect, the log likelihood ratio of `of_ratio` that a request of the candidate is expected to give.
+
+    Args:
+        candidate: Events and requests of the candidate so far.
+        stable: The same of stable, over the same looks.
+        ratio: As in `of_ratio`.
+        effects: As in `of_ratio`.
+    """
+    return [gain / candidate[1] for gain in of_ratio(candidate, stable, ratio, effects)]
+
+
 def samples_needed(gains: Sequence[float], shares: Sequence[float], level: float) -> int | None:
     """Requests after which evidence is expected to reach 1/`level`; None for never.
 

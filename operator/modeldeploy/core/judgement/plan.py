@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 
 from modeldeploy.api.quantity import fraction, magnitude
 from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource
-from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric, Preset, Proof
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.counters import Parts
 from modeldeploy.core.judgement.presets import COUNTED_OVER, PRESETS, Kind, Unit
@@ -106,7 +106,9 @@ class Plan:
     @property
     def detect(self) -> float:
         """What a pass must exclude, in times of the bound (a rate's odds, a comparison's ratio)."""
-        return DETECTABLE
+        if self.metric.evidence is Proof.NON_INFERIOR:
+            return 1.0
+        return DETECTABLE if self.metric.detect is None else max(1.0, float(self.metric.detect))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -118,7 +120,7 @@ class Plan:
             return f"{self.kind} {self.family} {self.drift.reference.source}"
         return (
             f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high} "
-            f"{self.part} {self.edge}"
+            f"{self.part} {self.edge} {self.detect}"
         )
 
 

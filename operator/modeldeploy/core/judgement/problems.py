@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from modeldeploy.api.quantity import fraction, seconds
 from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
-from modeldeploy.api.v1alpha1.monitoring import Metric, Preset
+from modeldeploy.api.v1alpha1.monitoring import Metric, Preset, Proof
 from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import QUANTILES, value
@@ -113,6 +113,7 @@ def _bounds(metric: Metric) -> list[str]:
         found.append(f".max: {metric.max} is below min {metric.min}; raise max or lower min")
     if metric.compare is not None:
         found += _compare(metric)
+    found += _passing(metric)
     return found
 
 
@@ -182,6 +183,30 @@ def _compare(metric: Metric) -> list[str]:
         found.append(f".compare.maxRatio: {metric.compare.max_ratio} is out of range; choose 1 to 1000")
     if metric.preset is None or PRESETS[metric.preset].kind not in _COMPARED:
         found.append(".compare: needs counts; only latency and ratio presets can be compared")
+    return found
+
+
+def _passing(metric: Metric) -> list[str]:
+    """What a pass can't be made of."""
+    asked = "detect" if metric.detect is not None else "evidence"
+    is_strict = metric.evidence is Proof.NON_INFERIOR
+    if not is_strict and metric.detect is None:
+        return []
+    if metric.preset is None or PRESETS[metric.preset].kind not in _COMPARED:
+        return [f".{asked}: needs counts; only latency and ratio presets have them, so remove it"]
+    found = []
+    if metric.detect is not None:
+        if is_strict:
+            found.append(".detect: evidence: NonInferior excludes the bound itself; remove detect")
+        if not 1.0 < float(metric.detect) <= 100.0:  # noqa: PLR2004 - beyond, nothing is excluded
+            found.append(f".detect: {metric.detect} is out of range; choose more than 1 and at most 100")
+    if is_strict and value(metric.max) == 0.0:
+        found.append(".evidence: that nothing ever happens can't be shown; raise max above 0%, or remove it")
+    if is_strict and value(metric.min) == 1.0:
+        found.append(".evidence: that it always happens can't be shown; lower min below 100%, or remove it")
+    if is_strict and metric.compare is not None and float(metric.compare.max_ratio) <= 1.0:
+        fault = ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below"
+        found.append(f"{fault} {metric.compare.max_ratio}; write more than 1, e.g. '1.2'")
     return found
 
 

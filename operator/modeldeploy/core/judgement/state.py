@@ -91,6 +91,7 @@ class Trial:
             at it.
         rare: That the candidate's events are too rare to compare (comparisons only).
         stretch: What the candidate's rate surely is (absolute bounds only).
+        compared: Events and requests of the candidate, and of stable, so far (comparisons only).
     """
 
     broken: Mixture = field(default_factory=Mixture)
@@ -100,6 +101,7 @@ class Trial:
     lower: Mixture | None = None
     rare: Product | None = None
     stretch: Stretch = field(default_factory=Stretch)
+    compared: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,10 @@ def detectable(rate: float, times: float) -> float:
     """The rate that a pass excludes: so many times the bound's odds."""
     if rate >= 1.0:
         return 1.0
+    if rate <= 0.0:
+        return SMALLEST_DETECTABLE
     odds = times * rate / (1.0 - rate)
-    return max(SMALLEST_DETECTABLE, odds / (1.0 + odds))
+    return odds / (1.0 + odds)
 
 
 def _try_ratio(
@@ -135,10 +137,12 @@ def _try_ratio(
         return replace(trial, rare=rare)
     ratio = compared_ratio(planned)
     mine, theirs = (candidate.compared, candidate.requests), (stable.compared, stable.requests)
+    before = trial.compared
     return Trial(
         trial.broken.after(of_ratio(mine, theirs, ratio, WORSE), phi, interval),
         trial.kept.after(of_ratio(mine, theirs, planned.detect * ratio, BETTER), phi),
         rare=rare,
+        compared=(before[0] + mine[0], before[1] + mine[1], before[2] + theirs[0], before[3] + theirs[1]),
     )
 
 

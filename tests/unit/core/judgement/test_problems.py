@@ -45,6 +45,21 @@ def test_a_sound_spec_has_none() -> None:
             "is too large; choose a finite number",
         ),
         ({"compare": {"maxRatio": "0.5"}}, ".compare.maxRatio: 0.5 is out of range; choose 1 to 1000"),
+        ({"detect": "1.0"}, ".detect: 1.0 is out of range; choose more than 1 and at most 100"),
+        ({"detect": 200}, ".detect: 200 is out of range"),
+        (
+            {"detect": 3, "evidence": "NonInferior"},
+            ".detect: evidence: NonInferior excludes the bound itself",
+        ),
+        (
+            {"category": "Input", "preset": "brightness", "max": 3, "detect": 3},
+            ".detect: needs counts; only latency and ratio presets have them, so remove it",
+        ),
+        ({"max": "0%", "evidence": "NonInferior"}, ".evidence: that nothing ever happens can't be shown"),
+        (
+            {"compare": {"maxRatio": 1}, "evidence": "NonInferior"},
+            ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below 1",
+        ),
         (
             {"category": "Input", "preset": "brightness", "max": 3, "compare": {"maxRatio": 2}},
             ".compare: needs counts; only latency",

@@ -22,6 +22,7 @@ from modeldeploy.core.judgement.eprocess import (
 )
 from modeldeploy.core.judgement.likelihood import (
     gains_of_rate,
+    gains_of_ratio,
     least_rate,
     of_rate,
     of_ratio,
@@ -203,6 +204,21 @@ def test_a_pass_comes_about_when_it_was_said_to(rate: float) -> None:
             count += 20
         counts.append(count)
     assert 0.6 * needed <= np.mean(counts) <= 1.15 * needed + 20
+
+
+def test_a_comparison_passes_when_it_was_said_to() -> None:
+    """Against twice stable's rate, 9 of 10 requests on stable, both at 3%."""
+    needed = samples_needed(gains_of_ratio((3, 100), (27, 900), 2.0, BETTER), LIKELY, 0.05)
+    assert needed is not None
+    source, counts = np.random.default_rng(19), []
+    for _ in range(60):
+        product, count = Product(), 0
+        while product.value < 20.0:
+            mine, theirs = float(source.binomial(50, 0.03)), float(source.binomial(450, 0.03))
+            product = product.after(of_ratio((mine, 50.0), (theirs, 450.0), 2.0, BETTER), 1.0)
+            count += 50
+        counts.append(count)
+    assert 0.6 * needed <= np.mean(counts) <= 1.3 * needed + 50
 
 
 def test_beyond_the_detectable_rate_no_count_is_enough() -> None:

@@ -66,7 +66,9 @@ def test_a_breach_says_number_bound_and_count() -> None:
     world = World(make_spec(*SEVEN), 3, candidate_rates=lambda _: Rates(nulls=0.25), load=few)
     nulls = last(world, 60)["nulls"]
     assert nulls.verdict is Verdict.BREACH
-    assert nulls.message == f"nulls {nulls.candidate} of {nulls.samples} answers (max 5%)"
+    said, least = nulls.message.split(", surely at least ")
+    assert said == f"nulls {nulls.candidate} of {nulls.samples} answers (max 5%)"
+    assert 5 <= float(least.removesuffix("%")) < 25
     assert 15 < float((nulls.candidate or "").removesuffix("%")) < 35
     assert (nulls.stable or "").startswith(("1.", "2."))
 
@@ -76,7 +78,9 @@ def test_a_slow_candidate_is_blamed_and_its_quantile_shown() -> None:
     p95 = last(world, 60)["p95"]
     assert (p95.verdict, p95.who) == (Verdict.BREACH, Who.CANDIDATE)
     assert p95.message.startswith("p95 ")
-    assert p95.message.endswith(" requests (max 300ms)")
+    said, least = p95.message.split(", surely at least ")
+    assert said.endswith(" requests (max 300ms)")
+    assert 5 <= float(least.removesuffix("% above it")) < 40
     assert 300 < float((p95.candidate or "").removesuffix(" ms")) <= 1000
 
 
@@ -109,6 +113,50 @@ def test_too_little_to_tell_is_no_pass_and_says_how_much_is_needed() -> None:
     assert errors.verdict is Verdict.INCONCLUSIVE
     assert errors.holds
     assert errors.message.endswith(f"; {errors.samples} of 183 requests needed")
+
+
+def test_a_comparison_says_how_many_requests_it_needs() -> None:
+    compared = {**ERRORS, "max": None, "compare": {"maxRatio": "1.2"}}
+    spec = make_spec({**compared, "evidence": "NonInferior"}, {**compared, "name": "usual"})
+    world = World(
+        spec,
+        31,
+        stable_rates=lambda _: Rates(errors=0.03),
+        candidate_rates=lambda _: Rates(errors=0.03),
+        load=few,
+    )
+    seen = last(world, 30)
+    wanted = {}
+    for name in ("errors", "usual"):
+        assert seen[name].verdict is Verdict.INCONCLUSIVE
+        counted, _, needed, noun, _ = seen[name].message.rsplit("; ", 1)[1].split()
+        assert (counted, noun) == (f"{seen[name].samples}", "requests")
+        wanted[name] = int(needed)
+    assert wanted["errors"] > 3 * wanted["usual"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "passes"),
+    [
+        ({}, True),
+        ({"detect": "1.1"}, False),
+        ({"detect": 4}, True),
+        ({"evidence": "NonInferior"}, False),
+    ],
+)
+def test_what_a_pass_excludes_is_the_metrics_choice(fields: dict[str, object], passes: bool) -> None:  # noqa: FBT001
+    """4.5% nulls with a bound of 5%: not twice of it, surely, but 5.5% may be."""
+    world = World(make_spec({**NULLS, **fields}), 32, candidate_rates=lambda _: Rates(nulls=0.045))
+    nulls = last(world, 60)["nulls"]
+    assert (nulls.verdict is Verdict.PASS) == passes
+    if not passes:
+        assert nulls.verdict is Verdict.INCONCLUSIVE
+        assert nulls.message.endswith(" answers needed")
+
+
+def test_a_candidate_far_from_its_bound_is_shown_to_keep_it() -> None:
+    world = World(make_spec({**NULLS, "evidence": "NonInferior"}), 33)
+    assert last(world, 120)["nulls"].verdict is Verdict.PASS
 
 
 def test_when_stable_is_as_bad_the_candidate_is_not_blamed() -> None:
@@ -158,8 +206,10 @@ def test_a_comparison_without_knowledge_of_clumps_blames_nobody() -> None:
         load=lambda _: (27.0, 1.0),
         history=20,
     )
-    blames = [(at, seen[0].who) for at, seen in world.run(120) if seen[0].verdict is Verdict.BREACH]
-    assert blames[0][1] is Who.UNSURE
+    broken = [(at, seen[0]) for at, seen in world.run(120) if seen[0].verdict is Verdict.BREACH]
+    blames, first = [(at, seen.who) for at, seen in broken], broken[0][1]
+    assert first.who is Who.UNSURE
+    assert "; DispersionUnknown: too little was seen of how events clump" in first.message
     assert min(at for at, blame in blames if blame is Who.CANDIDATE) > 40  # eight looks tell how errors clump
 
 
