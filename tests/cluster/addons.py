@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from cluster.addon_tools import CRD_FILE, envoy_gateway_charts, traefik_file
+from cluster.certificates import issue, make_authority
 from cluster.manager import Cluster
 from cluster.progress import step
 
@@ -18,6 +19,8 @@ Object = dict[str, Any]
 NAMESPACE = "providers-system"
 """Both live here, and their Gateways: `envoy` and `traefik`."""
 TRAEFIK_PORT = 8000
+CERTIFICATE = "traefik-certificate"
+TLS_STORES = "tlsstores.traefik.io"
 RBAC = "docs/content/reference/dynamic-configuration/kubernetes-{}-rbac.yml"
 
 
@@ -113,10 +116,44 @@ def _traefik(cluster: Cluster, image: str) -> None:
         if item and item["kind"] == "ClusterRole"
     ]
     rules = [rule for role in roles for rule in role["rules"]]
+    _certificate(cluster)
     _apply(cluster, [*_account(rules), *_program(image)])
     where = ("--namespace", NAMESPACE, "--timeout=120s")
     cluster.run_kubectl("rollout", "status", "deployment/traefik", *where, timeout=130)
     _apply(cluster, _gateway("traefik", "traefik.io/gateway-controller", TRAEFIK_PORT))
+
+
+def _certificate(cluster: Cluster) -> None:
+    """A certificate for connections that no other one is meant for.
+
+    Without one Traefik makes an RSA key before it follows any change of routes.
+    """
+    cluster.run_kubectl("wait", "--for=condition=Established", f"crd/{TLS_STORES}", "--timeout=60s")
+    where = ("--namespace", NAMESPACE)
+    if not cluster.run_kubectl("get", "secret", CERTIFICATE, *where, "--ignore-not-found", "--output=name"):
+        _apply(cluster, [_secret()])
+    store = {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "TLSStore",
+        "metadata": {"name": "default", "namespace": NAMESPACE},
+        "spec": {"defaultCertificate": {"secretName": CERTIFICATE}},
+    }
+    _apply(cluster, [store])
+
+
+def _secret() -> Object:
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        make_authority(folder)
+        issue(folder, "traefik", "traefik", names=["DNS:traefik.test"])
+        pair = {part: (folder / f"traefik.{part}").read_text(encoding="ascii") for part in ("crt", "key")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": CERTIFICATE, "namespace": NAMESPACE},
+        "type": "kubernetes.io/tls",
+        "stringData": {f"tls.{part}": text for part, text in pair.items()},
+    }
 
 
 def _account(rules: list[Object]) -> list[Object]:
