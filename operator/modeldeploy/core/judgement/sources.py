@@ -48,7 +48,8 @@ class Source(NamedTuple):
         labels: Those that tell the parts apart; a series has one of them, the first of them counts.
         read: How a label and its value become the part that counts are kept under.
         scale: By name, what its values are multiplied by.
-        unless: A label and the pattern (of the whole value) of series that are left out: probes, mostly.
+        unless: A label and the pattern (of the whole value) of series that are left out: probes, mostly. All
+            objects are asked about at once, so no other runtime's series may have that label.
         outside: Further metrics, of the cluster's own exporters: they know a pod by its name alone.
         addon: Who exports what not every cluster has, as part of a sentence; empty where nothing is added.
     """
@@ -139,6 +140,8 @@ def _mean_of(histogram: str, scale: float = 1.0) -> Source:
     )
 
 
+_VLLM_PAGES = ("handler", "/v1/models|/docs|/redoc|/openapi.json|none")
+"""What vLLM's HTTP server counts that is no request for an answer."""
 _TENSORFLOW = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
@@ -214,6 +217,7 @@ SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
             _milliseconds,
             unless=("path", ".*/ready"),
         ),
+        Family.IN_FLIGHT: Source(("rest_server_requests_in_progress",), ("__name__",), _plain),
     },
     Runtime.KSERVE: {
         # It counts no failures; see `ERRORLESS`.
@@ -246,12 +250,13 @@ SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
     },
     Runtime.VLLM: {
         # Its HTTP server's own: the engine counts requests that ended, and not those that failed before.
-        Family.REQUESTS: Source(("http_requests_total",), ("status",), _class, unless=("method", "GET")),
+        Family.REQUESTS: Source(("http_requests_total",), ("status",), _class, unless=_VLLM_PAGES),
         Family.LATENCY: Source(("vllm:e2e_request_latency_seconds_bucket",), ("le",), _milliseconds),
         Family.SIZE: Source(
             ("vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"), ("__name__",), _plain
         ),
         Family.SIZE_BUCKETS: _distribution("vllm:request_prompt_tokens"),
+        Family.IN_FLIGHT: Source(("vllm:num_requests_running",), ("__name__",), _plain),
     },
     Runtime.BENTOML: {
         Family.REQUESTS: Source(
@@ -266,6 +271,12 @@ SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
             _milliseconds,
             unless=("endpoint", "/(readyz|livez|healthz)"),
         ),
+        Family.IN_FLIGHT: Source(
+            ("bentoml_service_request_in_progress",),
+            ("__name__",),
+            _plain,
+            unless=("endpoint", "/(readyz|livez|healthz)"),
+        ),
     },
     Runtime.RAY_SERVE: {
         # The proxy's: one request may call several deployments, each of which would count it.
@@ -278,6 +289,7 @@ SERVED: Mapping[Runtime, Mapping[Family, Source]] = {
             lambda _label, edge: f"{float(edge):.12g}",
             unless=("route", "/-/.*"),
         ),
+        Family.IN_FLIGHT: Source(("ray_serve_num_ongoing_http_requests",), ("__name__",), _plain),
     },
 }
 """What each runtime itself exports: asked where no router of ours counts, and for what a router can't see."""

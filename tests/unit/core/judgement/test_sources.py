@@ -100,6 +100,23 @@ def test_probes_are_left_out_by_prometheus_itself() -> None:
     assert isinstance(asked[0], Query)
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_what_one_runtime_leaves_out_takes_nothing_from_another(runtime: Runtime) -> None:
+    """All objects are asked about in one question, with all runtimes' exceptions."""
+    left_out = {one.unless[0] for one in SERVED[runtime].values() if one.unless}
+    for other in set(RUNTIMES) - {runtime}:
+        assert not [label for label in left_out if f"{label}=" in sample(other)], other
+
+
+RUNNING = {"MLServer": 0.0, "BentoML": 0.0, "RayServe": 0.0, "VLLM": 2.0}
+
+
+@pytest.mark.parametrize(("runtime", "count"), RUNNING.items())
+def test_requests_in_flight_are_found_behind_a_router_too(runtime: str, count: float, tmp_path: Path) -> None:
+    assert sum(parts(runtime, Family.IN_FLIGHT, tmp_path).values()) == count
+    assert asked_of(made(runtime, [], provider="Router"), Family.IN_FLIGHT) == runtime
+
+
 def grown(runtime: str, factor: int) -> str:
     """The page after `factor` times as much."""
 
