@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import (
+    causes,
     failover,
     idle,
     interruptions,
@@ -44,7 +45,7 @@ ALONE = {"failover_s", "kill_runs_ok"}
 PROVIDERS = {"rollback_ms"}
 INTERRUPTIONS = {"interruption_failed_requests"}
 """The tests' own, which install what they need."""
-PURE = {**judgement.FIGURES, **ticks.FIGURES}
+PURE = {**judgement.FIGURES, **causes.FIGURES, **ticks.FIGURES}
 """Simulated, or measured on a Prometheus alone: they need no cluster."""
 IDLE = {"operator_rss_mib", "idle_cpu_percent", "idle_api_writes"}
 NAMES = sorted(

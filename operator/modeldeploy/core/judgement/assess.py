@@ -260,7 +260,7 @@ def _whose(case: _Case, name: str, trial: Trial) -> Who | None:
         )
     is_worse = case.judged.dispersed and trial.worse is not None and trial.worse.value >= case.threshold
     if is_worse:
-        return Who.WORSE if stable >= case.threshold else Who.CANDIDATE
+        return Who.WORSE
     return Who.BOTH if stable >= case.threshold else Who.UNSURE
 
 
