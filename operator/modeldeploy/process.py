@@ -27,7 +27,7 @@ from modeldeploy.adapters.kube.lease import Lease
 from modeldeploy.adapters.kube.limiter import Limiter
 from modeldeploy.adapters.kube.lister import Lister
 from modeldeploy.adapters.kube.optional import OptionalKinds
-from modeldeploy.adapters.kube.resources import Object
+from modeldeploy.adapters.kube.resources import Object, Resource
 from modeldeploy.adapters.sampler import Sampler
 from modeldeploy.adapters.stores import Own, Stores
 from modeldeploy.adapters.webhook import Webhook
@@ -97,6 +97,7 @@ class Process:
             kube,
             Webhook(session, settings.retraining_allowed_hosts),
             settings.retraining_secret_names,
+            [Resource(*kind) for kind in settings.retraining_objects],
             clock,
             lambda of: self._engine.wake(Key(of.namespace, of.name)),
         )

@@ -17,6 +17,12 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PORTS = (1, 65535)
 _HOST = re.compile(r"(?:[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
+_KIND = re.compile(
+    r"(?P<version>(?![a-z0-9.-]*\.k8s\.io/)[a-z0-9-]+(\.[a-z0-9-]+)+/v[0-9a-z]+)/(?P<kind>[A-Z][A-Za-z0-9]*)/"
+    r"(?P<plural>[a-z][a-z0-9]*)"
+)
+"""A custom resource: its group has a dot. Kinds of Kubernetes itself could ask for the host or for rights."""
+
 
 class SettingError(ValueError):
     """A setting that can't be used; the message names the variable, its value and what it must be."""
@@ -54,6 +60,8 @@ class Settings:
         write_burst: Writes that may be sent at once after a rest.
         retraining_allowed_hosts: Hosts that a webhook of spec.retraining may be at: `host` or `host:port`.
         retraining_secret_names: Secrets that may be read to sign such calls.
+        retraining_objects: Kinds of other controllers that may be made to retrain, as (apiVersion, kind,
+            plural).
         log_level: DEBUG, INFO, WARNING or ERROR.
     """
 
@@ -83,6 +91,7 @@ class Settings:
     write_burst: int = 100
     retraining_allowed_hosts: tuple[str, ...] = ()
     retraining_secret_names: tuple[str, ...] = ()
+    retraining_objects: tuple[tuple[str, str, str], ...] = ()
     log_level: str = "INFO"
 
     @property
@@ -128,6 +137,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         write_burst=read.whole("WRITE_BURST", Settings.write_burst, 1, 10_000),
         retraining_allowed_hosts=read.hosts("RETRAINING_ALLOWED_HOSTS"),
         retraining_secret_names=read.several("RETRAINING_SECRET_NAMES"),
+        retraining_objects=read.kinds("RETRAINING_OBJECTS"),
         log_level=read.choice("LOG_LEVEL", Settings.log_level, _LEVELS),
     )
 
@@ -217,6 +227,16 @@ class _Reader:
                 name, "hosts, each with a port if it isn't the scheme's own, such as a.example:8080"
             )
         return hosts
+
+    def kinds(self, name: str) -> tuple[tuple[str, str, str], ...]:
+        found = [_KIND.fullmatch(one) for one in self.several(name)]
+        if not all(found):
+            raise self._error(
+                name,
+                "kinds of custom resources as group/version/Kind/plural, such as "
+                "argoproj.io/v1alpha1/Workflow/workflows",
+            )
+        return tuple((one["version"], one["kind"], one["plural"]) for one in found if one)
 
     def address(self, name: str) -> str:
         value = self.text(name)

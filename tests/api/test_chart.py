@@ -94,6 +94,9 @@ def test_every_namespaced_object_names_its_namespace(chart_cluster: Cluster, val
         ("lease.durationSeconds=1", "minimum: got 1, want 3"),
         ("retraining.allowedHosts={https://a.example}", "at '/retraining/allowedHosts/0'"),
         ("retraining.secretNames={A}", "at '/retraining/secretNames/0'"),
+        ("retraining.objects[0].kind=Workflow", "missing properties 'apiVersion', 'resource'"),
+        ("retraining.objects[0].apiVersion=apps/v1", "at '/retraining/objects/0/apiVersion'"),
+        ("retraining.objects[0].apiVersion=x.k8s.io/v1", "at '/retraining/objects/0/apiVersion'"),
         ("watchNamespaces={a,a}", "items at 0 and 1 are equal"),
         ("serviceAccount.create=false", "serviceAccount.name: name the account to use"),
     ],
@@ -125,6 +128,7 @@ def test_the_operator_reads_the_settings_that_the_chart_gives(chart_cluster: Clu
         xds_port=19000,
         retraining_allowed_hosts=("pipelines.example.org", "argo-events.argo:12000"),
         retraining_secret_names=("retraining-webhook",),
+        retraining_objects=(("argoproj.io/v1alpha1", "Workflow", "workflows"),),
         lease_name="modeldeploy-leader",
         lease_duration=30,
         lease_renew=10,
@@ -139,11 +143,14 @@ def test_jobs_and_secrets_are_out_of_reach_unless_asked_for(chart_cluster: Clust
     def rights(*words: str) -> list[dict[str, Any]]:
         objects = rendered(chart_cluster, *words)
         rules = find(objects, "ClusterRole", f"modeldeploy-{NAMESPACE}")["rules"]
-        return [rule for rule in rules if {"jobs", "secrets"} & set(rule["resources"])]
+        return [rule for rule in rules if {"jobs", "secrets", "workflows"} & set(rule["resources"])]
 
     assert rights() == []
     jobs = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create"]}
     assert rights("--set", "retraining.jobs=true") == [jobs]
+    kind = "retraining.objects[0].apiVersion=argoproj.io/v1alpha1,retraining.objects[0].kind=Workflow"
+    workflows = {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": ["get", "create"]}
+    assert rights("--set", f"{kind},retraining.objects[0].resource=workflows") == [workflows]
     secrets = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a", "b"], "verbs": ["get"]}
     assert rights("--set", "retraining.secretNames={a,b}") == [secrets]
     assert rights("--set", "prometheus.secretNames={a,b}") == [secrets]

@@ -6,7 +6,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from api.kill.operators import KILLED, Operator
 from api.kill.scenarios import Status, manifest, serves
 from api.kill.stage import Stage, stage
 from api.kill.world import World, world
+from cluster import Cluster
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.resources import DEPLOYMENT, EVENT, JOB, MODEL_DEPLOYMENT, Object
 from unit.adapters.prometheus_server import Page, PrometheusServer, program
@@ -184,16 +185,21 @@ async def test_a_killed_operator_neither_forgets_nor_doubles_it(play: Play, faul
     assert play.on.status["retraining"]["episode"]["id"] == episode["id"]
 
 
-async def test_manual_waits_for_a_word(play: Play) -> None:
+@pytest.mark.parametrize("way", ["spec", "annotation"])
+async def test_manual_waits_for_a_word(play: Play, way: str, control_plane: Cluster) -> None:
     wanted = {**BY_JOB, "mode": "Manual"}
     await play.begin(wanted)
     play.worry(42)
     status = await play.on.until(lambda now: (now.get("retraining") or {}).get("episode"), "an episode")
     episode = status["retraining"]["episode"]
     told = _condition(status, "RetrainingRecommended")
-    assert told["message"].endswith(f"or set spec.retraining.acknowledge: {episode['id']}")
+    assert told["message"].endswith(f"by the annotation modeldeploy.dev/acknowledge={episode['id']}")
     assert ("trigger" in episode, await play.jobs()) == (False, [])
-    await play.apply("v1", {**wanted, "acknowledge": episode["id"]})
+    if way == "spec":
+        await play.apply("v1", {**wanted, "acknowledge": episode["id"]})
+    else:
+        word = f"modeldeploy.dev/acknowledge={episode['id']}"
+        control_plane.run_kubectl("annotate", "mdep", "model", word, f"--namespace={play.on.namespace}")
     status = await play.on.until(lambda now: now["retraining"].get("last"), "its end")
     assert status["retraining"]["last"]["reason"] == "Acknowledged"
     assert _condition(status, "RetrainingRecommended") == {}
@@ -253,6 +259,14 @@ def _of_pods(**changes: Any) -> Object:
     return {"trigger": {"job": {"template": {**TEMPLATE, "spec": {"template": {"spec": pod}}}}}}
 
 
+OBJECT_FIELD = "spec.retraining.trigger.object.template"
+
+
+def _of_kind(kind: str, version: str, **meta: str) -> Object:
+    template = {"apiVersion": version, "kind": kind, "metadata": {"name": "retrain", **meta}}
+    return {"trigger": {"object": {"template": template}}}
+
+
 JOB_FIELD = "spec.retraining.trigger.job.template"
 REFUSED: dict[str, tuple[Object, str]] = {
     "a forbidden host": (
@@ -282,6 +296,22 @@ REFUSED: dict[str, tuple[Object, str]] = {
         _of_pods(colour="blue"),
         f"{JOB_FIELD}: the API server refuses it: ",
     ),
+    "an object without a kind": (
+        {"trigger": {"object": {"template": {"metadata": {"name": "retrain"}}}}},
+        f"{OBJECT_FIELD}.kind: is missing; write e.g. Workflow",
+    ),
+    "a kind that was not granted": (
+        _of_kind("Pod", "v1"),
+        f"{OBJECT_FIELD}.kind: Pod of v1 is not among the kinds that the operator may make; add it to the ",
+    ),
+    "a kind that is not there": (
+        _of_kind("Workflow", "nobody.example/v1"),
+        f"{OBJECT_FIELD}: the cluster keeps no workflows of nobody.example/v1 in namespaces; install",
+    ),
+    "another namespace": (
+        _of_kind("Workflow", "nobody.example/v1", namespace="kube-system"),
+        f"{OBJECT_FIELD}.metadata.namespace: kube-system is another namespace than the object's; remove it",
+    ),
     "a container without an image": (
         _of_pods(containers=[{"name": "train"}]),
         "spec.template.spec.containers[0].image: Required value",
@@ -289,29 +319,36 @@ REFUSED: dict[str, tuple[Object, str]] = {
 }
 
 
+def _says(kind: str, told: str) -> Callable[[Status], bool]:
+    return lambda status: told in _condition(status, kind).get("message", "")
+
+
 async def test_what_cannot_be_run_is_said_within_five_seconds(play: Play) -> None:
+    granted = {"MODELDEPLOY_RETRAINING_OBJECTS": "nobody.example/v1/Workflow/workflows"}
+    play.operator.settings = {**play.operator.settings, **granted}
     await play.begin()
     before = (await play.kube.list(DEPLOYMENT, play.on.namespace)).items
     for name, (retraining, told) in REFUSED.items():
         applied = time.monotonic()
         await play.apply("v1", retraining)
         status = await play.on.until(
-            lambda now: (
-                _condition(now, "Ready").get("reason") == "InvalidSpec"
-                and _condition(now, "Ready")["observedGeneration"] == now["observedGeneration"]
-            ),
+            _says("RetrainingReady", told),
             name,
         )
         taken = time.monotonic() - applied
-        print(f"{name}: {taken:.2f} s: {_condition(status, 'Ready')['message']}")
+        print(f"{name}: {taken:.2f} s: {_condition(status, 'RetrainingReady')['message']}")
         assert taken < 5
-        assert told in _condition(status, "Ready")["message"]
-        assert _condition(status, "Ready")["message"].endswith("; version v1 serves")
+        assert _condition(status, "RetrainingReady")["reason"] == "InvalidTrigger"
+        assert _condition(status, "Ready")["status"] == "True"
     after = (await play.kube.list(DEPLOYMENT, play.on.namespace)).items
     generations = [[one["metadata"]["generation"] for one in found] for found in (before, after)]
     assert generations[0] == generations[1]
-    await play.apply("v1", BY_JOB)
-    await play.on.until(serves("v1"), "a mended spec")
+    await play.apply("v2", _of_pods(hostNetwork=True))
+    status = await play.on.until(serves("v2"), "a rollout with a wrong trigger")
+    assert _condition(status, "RetrainingReady")["status"] == "False"
+    await play.apply("v2", BY_JOB)
+    mended = {"reason": "TriggerAccepted"}.items()
+    await play.on.until(lambda now: mended <= _condition(now, "RetrainingReady").items(), "a mended spec")
     assert await play.jobs() == []
 
 

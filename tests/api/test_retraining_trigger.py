@@ -1,7 +1,8 @@
 """Attempts at triggers that the API server thwarts, or that need no second."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from cluster import Cluster
 from modeldeploy.adapters.clock import SystemClock
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.config import api_client
-from modeldeploy.adapters.kube.resources import JOB, Object
+from modeldeploy.adapters.kube.resources import JOB, Object, Resource
 from modeldeploy.adapters.webhook import Webhook
 from modeldeploy.api.v1alpha1.episode import Episode
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
@@ -35,6 +36,14 @@ EPISODE = Episode(
     revision="5d4c0a1b",
     model_version="v1",
 )
+WORKFLOWS = Resource("argo.example/v1", "Workflow", "workflows")
+WORKFLOW: Object = {
+    "apiVersion": "argo.example/v1",
+    "kind": "Workflow",
+    "metadata": {"name": "retrain"},
+    "spec": {"about": "$(MODELDEPLOY_EPISODE)"},
+}
+BY_OBJECT: Object = {"object": {"template": WORKFLOW}}
 CONTAINERS = [{"name": "train", "image": "localhost/none:train"}]
 TEMPLATE: Object = {
     "metadata": {"name": "retrain"},
@@ -51,7 +60,12 @@ class Place:
         self.url = f"http://{where}/"
         self.woken = asyncio.Event()
         self.retrainer = Retrainer(
-            kube, Webhook(session, [where]), ["signs", "empty"], SystemClock(), lambda _: self.woken.set()
+            kube,
+            Webhook(session, [where]),
+            ["signs", "empty"],
+            [WORKFLOWS, Resource("nobody.example/v1", "Nothing", "nothings")],
+            SystemClock(),
+            lambda _: self.woken.set(),
         )
 
     def spec(self, trigger: Object) -> ModelDeploymentSpec:
@@ -170,13 +184,15 @@ async def test_without_the_right_the_mend_is_said(place: Place, nobody: Kube) ->
     async with aiohttp.ClientSession() as session:
         poor = Place(place.of, nobody, session, "127.0.0.1:1")
         found = await poor.attempt(A_JOB)
-        complaint, again = await poor.retrainer.complaint(poor.of, poor.spec(A_JOB))
+        complaint, again = await poor.retrainer.fault(poor.of, poor.spec(A_JOB), 1)
+        of_object, _ = await poor.retrainer.fault(poor.of, poor.spec(BY_OBJECT), 2)
         unread = await poor.attempt({"webhook": {"url": poor.url, "secretName": "signs"}}, 2)
     assert not found.done
     assert found.message == complaint
     assert again
     assert "cannot create resource" in str(complaint)
     assert str(complaint).endswith("set the chart value retraining.jobs to true")
+    assert str(of_object).endswith("see that the chart value retraining.objects names its resource")
     assert unread.message.endswith("add it to the chart value retraining.secretNames")
 
 
@@ -186,15 +202,69 @@ async def test_a_quota_that_is_used_up_is_no_fault_of_the_spec(place: Place, con
     found = await place.attempt(A_JOB)
     assert not found.done
     assert "quota" in found.message
-    complaint, again = await place.retrainer.complaint(place.of, place.spec(A_JOB))
+    complaint, again = await place.retrainer.fault(place.of, place.spec(A_JOB), 1)
     assert (complaint, again is None) == (None, False)
 
 
-async def test_the_api_server_is_asked_once_about_each_template(place: Place, kube: Kube) -> None:
-    async def asked(trigger: dict[str, Any]) -> int:
+async def test_the_api_server_is_asked_when_the_trigger_changes(place: Place, kube: Kube) -> None:
+    async def asked(trigger: dict[str, Any], generation: int) -> int:
         before = kube.requests["dryrun", "Job"]
-        await place.retrainer.complaint(place.of, place.spec(trigger))
+        await place.retrainer.fault(place.of, place.spec(trigger), generation)
         return kube.requests["dryrun", "Job"] - before
 
     wrong = {"job": {"template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "colour": "blue"}}}}
-    assert [await asked(trigger) for trigger in (A_JOB, A_JOB, wrong, wrong, A_JOB)] == [1, 0, 1, 0, 1]
+    triggers = (A_JOB, A_JOB, A_JOB, wrong, wrong, A_JOB)
+    generations = (1, 1, 2, 3, 3, 4)
+    counts = [await asked(*one) for one in zip(triggers, generations, strict=True)]
+    assert counts == [1, 0, 0, 1, 0, 1]
+
+
+@pytest.fixture
+def workflows(control_plane: Cluster) -> Iterator[None]:
+    """A kind of another controller."""
+    spec = {"type": "object", "properties": {"about": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"spec": spec}}
+    made = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "workflows.argo.example"},
+        "spec": {
+            "group": "argo.example",
+            "names": {"kind": "Workflow", "plural": "workflows"},
+            "scope": "Namespaced",
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+            ],
+        },
+    }
+    control_plane.run_kubectl("apply", "--filename=-", given=json.dumps(made))
+    control_plane.run_kubectl("wait", "--for=condition=Established", "crd/workflows.argo.example")
+    yield
+    control_plane.run_kubectl("delete", "crd/workflows.argo.example")
+
+
+@pytest.mark.usefixtures("workflows")
+async def test_an_object_of_another_controller_is_made_once(place: Place, kube: Kube) -> None:
+    assert await place.retrainer.fault(place.of, place.spec(BY_OBJECT), 1) == (None, None)
+    first, second = await place.attempt(BY_OBJECT), await place.attempt(BY_OBJECT, 2)
+    (made,) = (await kube.list(WORKFLOWS, place.of.namespace)).items
+    assert first.message == second.message == f"Workflow {made['metadata']['name']} is made"
+    assert first.what == "Workflow"
+    assert made["spec"] == {"about": EPISODE.id}
+    assert made["metadata"]["ownerReferences"][0]["uid"] == place.of.uid
+    unknown = {"object": {"template": {**WORKFLOW, "spec": {"about": "x", "colour": "blue"}}}}
+    fault, again = await place.retrainer.fault(place.of, place.spec(unknown), 2)
+    assert str(fault).startswith("spec.retraining.trigger.object.template: the API server refuses it: ")
+    assert again
+
+
+async def test_a_kind_that_is_not_there_is_named(place: Place) -> None:
+    nothing = {**WORKFLOW, "apiVersion": "nobody.example/v1", "kind": "Nothing"}
+    trigger = {"object": {"template": nothing}}
+    fault, again = await place.retrainer.fault(place.of, place.spec(trigger), 1)
+    attempted = await place.attempt(trigger)
+    assert (fault, attempted.done) == (attempted.message, False)
+    assert str(fault).startswith(
+        "spec.retraining.trigger.object.template: the cluster keeps no nothings of nobody.example/v1"
+    )
+    assert again

@@ -30,6 +30,7 @@ def test_what_the_chart_sets_is_read() -> None:
             "MODELDEPLOY_LEASE_DURATION": "30",
             "MODELDEPLOY_RETRAINING_ALLOWED_HOSTS": "a.example,b:8080,[::1]:8080",
             "MODELDEPLOY_RETRAINING_SECRET_NAMES": "key",
+            "MODELDEPLOY_RETRAINING_OBJECTS": "argoproj.io/v1alpha1/Workflow/workflows,a.b/v1/C/cs",
             "MODELDEPLOY_LOG_LEVEL": "debug",
         }
     )
@@ -44,6 +45,10 @@ def test_what_the_chart_sets_is_read() -> None:
     assert settings.router_replicas == 3
     assert settings.retraining_allowed_hosts == ("a.example", "b:8080", "[::1]:8080")
     assert settings.retraining_secret_names == ("key",)
+    assert settings.retraining_objects == (
+        ("argoproj.io/v1alpha1", "Workflow", "workflows"),
+        ("a.b/v1", "C", "cs"),
+    )
     assert (settings.lease_duration, settings.lease_renew) == (30.0, 10.0)
     assert settings.log_level == "DEBUG"
 
@@ -89,6 +94,9 @@ def test_without_a_pods_name_two_processes_are_told_apart() -> None:
         ("PROMETHEUS_TIMEOUT", "0", "a number from 0.5 to 60"),
         ("RETRAINING_ALLOWED_HOSTS", "https://a.example", "hosts, each with a port"),
         ("RETRAINING_ALLOWED_HOSTS", "*.example", "hosts, each with a port"),
+        ("RETRAINING_OBJECTS", "apps/v1/DaemonSet/daemonsets", "kinds of custom resources as"),
+        ("RETRAINING_OBJECTS", "rbac.authorization.k8s.io/v1/Role/roles", "kinds of custom resources as"),
+        ("RETRAINING_OBJECTS", "argoproj.io/v1alpha1/Workflow", "kinds of custom resources as"),
         ("XDS_ADDRESS", "modeldeploy-xds", "host:port"),
         ("XDS_ADDRESS", "modeldeploy-xds:0", "host:port"),
     ],

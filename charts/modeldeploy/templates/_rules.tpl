@@ -73,6 +73,12 @@
   resourceNames: {{ toJson . }}
   verbs: [get]
 {{- end }}
+{{- range .Values.retraining.objects }}
+# Objects that retrain, of another controller's kind: made, and looked at when the name is taken.
+- apiGroups: [{{ splitList "/" .apiVersion | first }}]
+  resources: [{{ .resource }}]
+  verbs: [get, create]
+{{- end }}
 {{- with .Values.retraining.secretNames }}
 # What signs the calls of webhooks. No other Secret, and no list of them.
 - apiGroups: [""]

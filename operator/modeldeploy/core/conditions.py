@@ -44,6 +44,7 @@ WORTH_AN_EVENT = frozenset(
         "IncumbentNotFound",
         "InsufficientEvidence",
         "InvalidSpec",
+        "InvalidTrigger",
         "NameConflict",
         "PodsNotReady",
         "ProgressDeadlineExceeded",
@@ -67,8 +68,11 @@ def settle(draft: Draft, snapshot: Snapshot) -> Draft:
     snapshot = replace(snapshot, status=draft.status)
     state = describe(draft.status, snapshot)
     words = _words(draft.status, state, snapshot)
-    if _is_news(draft.status, state, snapshot.generation):
+    if _is_news(draft.status, "Ready", state.reason, snapshot.generation):
         draft = draft.with_event(Severity.WARNING, state.reason, state.message)
+    trigger = words.get("RetrainingReady")
+    if trigger and _is_news(draft.status, "RetrainingReady", trigger.reason, snapshot.generation):
+        draft = draft.with_event(Severity.WARNING, trigger.reason, trigger.message)
     return draft.with_status(
         observed_generation=snapshot.generation,
         phase=state.phase,
@@ -102,11 +106,11 @@ def merge(
     return merged
 
 
-def _is_news(status: ModelDeploymentStatus, state: State, generation: int) -> bool:
-    if state.reason not in WORTH_AN_EVENT:
+def _is_news(status: ModelDeploymentStatus, kind: str, reason: str, generation: int) -> bool:
+    if reason not in WORTH_AN_EVENT:
         return False
-    known = next((condition for condition in status.conditions if condition.type == "Ready"), None)
-    return known is None or (known.reason, known.observed_generation) != (state.reason, generation)
+    known = next((condition for condition in status.conditions if condition.type == kind), None)
+    return known is None or (known.reason, known.observed_generation) != (reason, generation)
 
 
 def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> dict[str, Word]:
@@ -127,7 +131,18 @@ def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> d
         ),
     }
     words["MonitoringLimited"] = _limited(status)
-    return words | _drift(status, snapshot)
+    return words | _drift(status, snapshot) | _trigger(snapshot)
+
+
+def _trigger(snapshot: Snapshot) -> dict[str, Word]:
+    """Whether what retrains can be run; no rollout depends on it."""
+    spec, fault = snapshot.spec, snapshot.observed.untriggerable
+    if spec is None or spec.retraining is None or spec.retraining.trigger is None:
+        return {}
+    if fault:
+        return {"RetrainingReady": Word(holds=False, reason="InvalidTrigger", message=fault)}
+    told = "what retrains can be run"
+    return {"RetrainingReady": Word(holds=True, reason="TriggerAccepted", message=told)}
 
 
 def _availability(status: ModelDeploymentStatus, snapshot: Snapshot) -> Word:
@@ -152,7 +167,10 @@ def _drift(status: ModelDeploymentStatus, snapshot: Snapshot) -> dict[str, Word]
     """What speaks about the world rather than about a candidate."""
     spec, episode, cause = snapshot.spec, standing(status), status.cause
     reason = str(Cause.CONCEPT_DRIFT if cause and cause.cause is Cause.CONCEPT_DRIFT else "MetricBreached")
-    words = {"RetrainingRecommended": Word(True, reason, advice(episode))} if episode else {}
+    words = {}
+    if episode:
+        told = advice(episode, snapshot.observed.untriggerable)
+        words["RetrainingRecommended"] = Word(holds=True, reason=reason, message=told)
     if spec is None:
         return words
     if cause and cause.cause in DRIFTS:

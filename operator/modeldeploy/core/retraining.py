@@ -15,6 +15,7 @@ more run under the same key, never to none.
 """
 
 from datetime import datetime
+from typing import Any
 
 from modeldeploy.api.quantity import seconds
 from modeldeploy.api.v1alpha1.cause import Cause
@@ -28,16 +29,19 @@ from modeldeploy.api.v1alpha1.episode import (
     TriggerStatus,
 )
 from modeldeploy.api.v1alpha1.monitoring import Category, Metric, WatchAction
-from modeldeploy.api.v1alpha1.retraining import Retraining, RetrainingMode
+from modeldeploy.api.v1alpha1.retraining import Retraining, RetrainingMode, Trigger
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import MetricStatus, ModelDeploymentStatus, Verdict
 from modeldeploy.core.decision import Run, Severity
 from modeldeploy.core.draft import BRIEF, Draft, after, clip
 from modeldeploy.core.judgement import reference, span, statistic
+from modeldeploy.core.naming import ACKNOWLEDGE
 from modeldeploy.core.snapshot import Attempt, Snapshot
 
 EVIDENCE = 8
 """Metrics that an episode keeps."""
+KIND = 63
+"""Longest name of a kind, in characters."""
 SHORTEST = 1.0
 """Seconds of cool-down at least: two episodes never begin in one second, which names them."""
 FIRST_PAUSE = 5.0
@@ -94,6 +98,8 @@ def run(status: ModelDeploymentStatus, snapshot: Snapshot) -> Run | None:
     spec, episode = snapshot.spec, standing(status)
     if spec is None or snapshot.invalid or snapshot.observed.rejection or spec.suspend or not episode:
         return None
+    if snapshot.observed.untriggerable:
+        return None
     trigger = episode.trigger
     if spec.retraining is None or spec.retraining.mode is not RetrainingMode.AUTOMATIC or trigger is None:
         return None
@@ -102,12 +108,19 @@ def run(status: ModelDeploymentStatus, snapshot: Snapshot) -> Run | None:
     return Run(episode, trigger.attempts + 1)
 
 
-def advice(episode: Episode) -> str:
-    """The condition's message: the evidence, what was done about it, and what people can do."""
+def advice(episode: Episode, untriggerable: str | None = None) -> str:
+    """The condition's message: the evidence, what was done about it, and what people can do.
+
+    Args:
+        episode: The one that stands.
+        untriggerable: Why its trigger can't be run, if it is to be.
+    """
     found = "; ".join(entry.message or entry.name for entry in episode.metrics)
     trigger = episode.trigger
     done = f"{trigger.message or 'its trigger is being run'}; " if trigger else ""
-    mend = f"promote a retrained version, or set spec.retraining.acknowledge: {episode.id}"
+    if untriggerable and (trigger is None or trigger.outcome is not TriggerOutcome.DONE):
+        done = "its trigger can't be run, see RetrainingReady; "
+    mend = f"promote a retrained version, or acknowledge it by the annotation {ACKNOWLEDGE}={episode.id}"
     return f"{found}. Episode {episode.id}: {done}{mend}"
 
 
@@ -148,7 +161,13 @@ def _grown(
     more = [_evidence(entry, metrics[entry.name], spec) for entry in breaches if entry.name not in named]
     quiet = None if breaches else episode.quiet_since or (now if _passes(episode, status, spec) else None)
     kept = [*episode.metrics, *more][:EVIDENCE]
-    return episode.model_copy(update={"metrics": kept, "quiet_since": quiet})
+    return episode.model_copy(update={"metrics": kept, "quiet_since": quiet, **_data(kept)})
+
+
+def _data(metrics: list[EpisodeMetric]) -> dict[str, Any]:
+    """The span of what was judged: what callers sent then is what the model no longer fits."""
+    begins = [after(metric.at, -seconds(metric.window)) for metric in metrics]
+    return {"data_from": min(begins), "data_to": max(metric.at for metric in metrics)} if metrics else {}
 
 
 def _passes(episode: Episode, status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> bool:
@@ -183,7 +202,7 @@ def _end(
     stable = status.stable
     if stable and _number(snapshot, stable.revision) > _number(snapshot, episode.revision):
         return EpisodeEnd.RETRAINED, f"version {stable.model_version} is promoted"
-    if wanted.acknowledge == episode.id:
+    if episode.id in (wanted.acknowledge, snapshot.acknowledged):
         return EpisodeEnd.ACKNOWLEDGED, "a human acknowledged it"
     quiet = episode.quiet_since
     if quiet and after(quiet, _cooldown(wanted)) <= snapshot.now and _passes(episode, status, spec):
@@ -208,12 +227,21 @@ def _intend(draft: Draft, snapshot: Snapshot, wanted: Retraining) -> Draft:
     episode = standing(draft.status)
     if episode is None or wanted.mode is not RetrainingMode.AUTOMATIC or wanted.trigger is None:
         return draft
-    what = "Job" if wanted.trigger.job else "Webhook"
+    if snapshot.observed.untriggerable:
+        return draft
+    what = made_by(wanted.trigger)
     trigger = episode.trigger
     if trigger is None:
         trigger = TriggerStatus(what=what, outcome=TriggerOutcome.PENDING, at=snapshot.now)
         return _with(draft, episode.model_copy(update={"trigger": trigger}))
     return draft.with_due(trigger.next_at) if trigger.next_at else draft
+
+
+def made_by(trigger: Trigger) -> str:
+    """What a trigger does, in a word: the kind of what it makes, or Webhook."""
+    if trigger.object_:
+        return clip(str(trigger.object_.template.get("kind") or "Object"), KIND)
+    return "Job" if trigger.job else "Webhook"
 
 
 def _learn(draft: Draft, snapshot: Snapshot, known: RetrainingStatus, episode: Episode) -> Draft:

@@ -87,7 +87,7 @@ class Attempt:
     Attributes:
         episode: The episode's id.
         number: Which attempt of the episode this was, from 1.
-        what: Job or Webhook.
+        what: Webhook, or the kind of what was made.
         done: It need not be run again.
         message: What came of it, in a sentence.
         at: When that was known, in UTC.
@@ -117,6 +117,7 @@ class Observed:
         unable: What the provider can't do of what is decided, in a sentence.
         limits: What of `spec.traffic` isn't so although requests are served.
         attempt: The last attempt at an episode's trigger by this process.
+        untriggerable: Why the trigger in spec can't be run, in a sentence that names field and mend.
         recorded_stable: The stable revision as written on the Service `<name>`, in case status is lost.
         recorded_port: The listener port that the Service `<name>` leads to, likewise.
     """
@@ -131,6 +132,7 @@ class Observed:
     unable: str | None = None
     limits: tuple[Finding, ...] = ()
     attempt: Attempt | None = None
+    untriggerable: str | None = None
     recorded_stable: str | None = None
     recorded_port: int | None = None
 
@@ -159,6 +161,7 @@ class Snapshot:
         assessments: One per metric, in spec's order; empty before the first look.
         now: The time of this look, in UTC.
         answered: Requests that the candidate has answered in the step under way, as far as is known.
+        acknowledged: The episode that an annotation acknowledges.
     """
 
     generation: int
@@ -172,3 +175,4 @@ class Snapshot:
     answered: int = 0
     off_weight: str | None = None
     baseline: Target | None = None
+    acknowledged: str | None = None

@@ -117,9 +117,9 @@ class DeploymentReconciler:
         known = revisions(self._cache, of)
         targets, trouble = await self._admission.targets(obj, of, request, known, memory)
         again = await self._look_at_incumbent(of, request, status, memory)
-        complaint, recheck = await self._retrainer.complaint(of, request.spec)
+        fault, recheck = await self._retrainer.fault(of, request.spec, obj["metadata"]["generation"])
         references, renew = await self._references.look(of, request.spec, status)
-        snapshot = self._snapshot(obj, of, request, status, known, targets, memory, complaint, references)
+        snapshot = self._snapshot(obj, of, request, status, known, targets, memory, fault, references)
         snapshot = replace(snapshot, observed=_with_trouble(snapshot.observed, trouble))
         decision = decide(snapshot)
         if request.spec and uses_router(request.spec):
@@ -150,12 +150,11 @@ class DeploymentReconciler:
         known: Mapping[str, Revision],
         targets: Targets,
         memory: Memory,
-        complaint: str | None,
+        untriggerable: str | None,
         references: References,
     ) -> Snapshot:
         now = self._clock.now()
-        complaints = (self._judge.complaint(request.spec), complaint)
-        invalid = request.invalid or "; ".join(filter(None, complaints)) or None
+        invalid = request.invalid or self._judge.complaint(request.spec)
         seen = observe(self._cache, of, known, targets.spec.revision if targets.spec else None, memory)
         if request.spec and not uses_router(request.spec):
             routers = self._providers.routers(memory.provider)
@@ -163,7 +162,7 @@ class DeploymentReconciler:
             seen = replace(seen, routers=routers, unable=routers.problem, limits=limits)
         elif memory.uncertified:
             seen = replace(seen, limits=(Finding("CertificateMissing", memory.uncertified, blocks=False),))
-        seen = replace(seen, attempt=self._retrainer.attempt(of))
+        seen = replace(seen, attempt=self._retrainer.attempt(of), untriggerable=untriggerable)
         finding = self._judge.look(of, request.spec, status, references, now) if request.spec else Assessed()
         return Snapshot(
             generation=obj["metadata"]["generation"],
@@ -177,6 +176,7 @@ class DeploymentReconciler:
             answered=finding.answered,
             off_weight=finding.off_weight,
             now=now,
+            acknowledged=(obj["metadata"].get("annotations") or {}).get(naming.ACKNOWLEDGE),
         )
 
     def _trouble_of_routers(self, of: Owner, request: Request) -> NameTaken | KubeError | None:

@@ -1,7 +1,9 @@
-"""What an episode's trigger is made of: a Job from the user's template, or a CloudEvent."""
+"""What an episode's trigger is made of: a Job or another object from the user's template, or a CloudEvent."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from modeldeploy.api.v1alpha1 import API_VERSION
@@ -10,20 +12,15 @@ from modeldeploy.api.v1alpha1.episode import Episode
 from modeldeploy.core import naming
 from modeldeploy.render.merge import merge
 from modeldeploy.render.meta import Owner, child
+from modeldeploy.render.retraining_template import CONTAINERS
 
 Object = dict[str, Any]
 
-TEMPLATE = "spec.retraining.trigger.job.template"
 COMPONENT = "retraining"
 EVENT_TYPE = "dev.modeldeploy.retraining.recommended"
 KEPT = 604800
 """Seconds that a finished Job stays, unless its template says otherwise: a week to read its log."""
-LONGEST = 52
-"""Longest name in a template: a dash and ten characters follow, and the Job's pods add some more."""
-_HOST = ("hostNetwork", "hostPID", "hostIPC")
-_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
-_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_RESERVED = frozenset({naming.NAME, naming.REVISION, naming.COMPONENT, naming.MANAGED_BY})
+_VARIABLE = re.compile(r"\$\((MODELDEPLOY_[A-Z_]+)\)")
 
 
 def key(owner: Owner, episode: Episode) -> str:
@@ -49,10 +46,58 @@ def job(owner: Owner, episode: Episode, template: Mapping[str, Any]) -> Object:
     if meta.get("annotations"):
         made["metadata"]["annotations"] = dict(meta["annotations"])
     pod = dict(spec["template"]["spec"])
-    for kind in _CONTAINERS:
+    for kind in CONTAINERS:
         if isinstance(pod.get(kind), list):  # of anything else the API server will say what is wrong
             pod[kind] = [_with_environment(item, owner, episode) for item in pod[kind]]
     return {**made, "spec": {**spec, "template": {**spec["template"], "spec": pod}}}
+
+
+def made_object(owner: Owner, episode: Episode, template: Mapping[str, Any]) -> Object:
+    """The object of an episode, of a kind that another controller looks after; under the same name each time.
+
+    Args:
+        owner: The ModelDeployment.
+        episode: What the object is for.
+        template: One in which `object_problems` finds none.
+    """
+    filled: Object = _filled(dict(template), variables(owner, episode))
+    made, meta = child(filled["apiVersion"], filled["kind"], owner, None), filled["metadata"]
+    labels = {**(meta.get("labels") or {}), **made["metadata"]["labels"], naming.COMPONENT: COMPONENT}
+    annotations = {**(meta.get("annotations") or {}), naming.EPISODE: episode.id}
+    made["metadata"] |= {
+        "name": f"{meta['name']}-{naming.digest(key(owner, episode), 10)}",
+        "labels": labels,
+        "annotations": annotations,
+    }
+    return {**filled, **made}
+
+
+def variables(owner: Owner, episode: Episode) -> dict[str, str]:
+    """What whoever retrains may need to know, by name; times as in RFC 3339."""
+    known = {
+        "NAME": owner.name,
+        "NAMESPACE": owner.namespace,
+        "EPISODE": episode.id,
+        "REVISION": episode.revision,
+        "MODEL_VERSION": episode.model_version,
+        "METRICS": json.dumps([dump(metric) for metric in episode.metrics], sort_keys=True),
+        "DATA_FROM": _time(episode.data_from),
+        "DATA_TO": _time(episode.data_to),
+    }
+    return {f"MODELDEPLOY_{name}": value for name, value in known.items()}
+
+
+def _filled(value: Any, known: Mapping[str, str]) -> Any:
+    """The value with variables in its texts replaced; other things of that form stay as they are."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: known.get(found[1], found[0]), value)
+    if isinstance(value, Mapping):
+        return {name: _filled(item, known) for name, item in value.items()}
+    return [_filled(item, known) for item in value] if isinstance(value, list) else value
+
+
+def _time(at: datetime | None) -> str:
+    return at.isoformat().replace("+00:00", "Z") if at else ""
 
 
 def cloud_event(owner: Owner, episode: Episode) -> Object:
@@ -63,7 +108,7 @@ def cloud_event(owner: Owner, episode: Episode) -> Object:
         "source": f"/apis/{API_VERSION}/namespaces/{owner.namespace}/modeldeployments/{owner.name}",
         "type": EVENT_TYPE,
         "subject": owner.name,
-        "time": episode.started_at.isoformat().replace("+00:00", "Z"),
+        "time": _time(episode.started_at),
         "datacontenttype": "application/json",
         "data": {
             "namespace": owner.namespace,
@@ -72,78 +117,16 @@ def cloud_event(owner: Owner, episode: Episode) -> Object:
             "revision": episode.revision,
             "modelVersion": episode.model_version,
             "metrics": [dump(metric) for metric in episode.metrics],
+            "dataFrom": _time(episode.data_from),
+            "dataTo": _time(episode.data_to),
         },
     }
 
 
-def problems(template: Mapping[str, Any]) -> tuple[str, ...]:
-    """Sentences that name field and mend; empty if the API server may be asked about it. Never raises."""
-    return tuple(f"{TEMPLATE}{fault}" for fault in _faults(template))
-
-
-def _faults(template: Mapping[str, Any]) -> Iterator[str]:
-    for field in sorted(template.keys() - {"metadata", "spec"}):
-        yield f".{field}: a template has metadata and spec only; remove it"
-    yield from _metadata_faults(_map(template.get("metadata")))
-    pods = _map(_map(template.get("spec")).get("template"))
-    taken = sorted(_map(_map(pods.get("metadata")).get("labels")).keys() & _RESERVED)
-    if taken:
-        yield f".spec.template.metadata.labels: {', '.join(taken)} cannot be set by users; remove it"
-    yield from (f".spec.template.spec{fault}" for fault in _pod_faults(_map(pods.get("spec"))))
-
-
-def _metadata_faults(meta: Mapping[str, Any]) -> Iterator[str]:
-    name = meta.get("name")
-    if not isinstance(name, str) or not name:
-        yield ".metadata.name: is missing; name the Jobs, e.g. retrain-recogniser (each adds a suffix)"
-    elif len(name) > LONGEST or not set(name) <= _NAMES or "-" in (name[0], name[-1]):
-        yield (
-            f".metadata.name: {name[:LONGEST]} cannot begin the name of a Job; use at most {LONGEST} small "
-            "letters, digits and '-', no '-' at either end"
-        )
-    for field in ("labels", "annotations"):
-        if not isinstance(meta.get(field), Mapping | None):
-            yield f".metadata.{field}: is no map; write names with values"
-    for field in sorted(meta.keys() - {"name", "labels", "annotations"}):
-        yield f".metadata.{field}: only name, labels and annotations can be set; remove it"
-
-
-def _pod_faults(pod: Mapping[str, Any]) -> Iterator[str]:
-    if not _maps(pod.get("containers")):
-        yield ".containers: is missing or no list; add the container that retrains"
-    for field in _HOST:
-        if pod.get(field):
-            yield f".{field}: gives access to the host; remove it"
-    for index, volume in enumerate(_maps(pod.get("volumes"))):
-        if volume.get("hostPath") is not None:
-            yield f".volumes[{index}].hostPath: gives access to the host; take another kind of volume"
-    yield from _security_faults("", pod)
-    for kind in _CONTAINERS:
-        for index, item in enumerate(_maps(pod.get(kind))):
-            yield from _security_faults(f".{kind}[{index}]", item)
-            if any(port.get("hostPort") for port in _maps(item.get("ports"))):
-                yield f".{kind}[{index}].ports: hostPort gives access to the host; remove it"
-
-
-def _security_faults(where: str, holder: Mapping[str, Any]) -> Iterator[str]:
-    context = _map(holder.get("securityContext"))
-    if context.get("privileged"):
-        yield f"{where}.securityContext.privileged: gives access to the host; remove it"
-    if _map(context.get("windowsOptions")).get("hostProcess"):
-        yield f"{where}.securityContext.windowsOptions.hostProcess: gives access to the host; remove it"
-
-
 def _with_environment(container: Mapping[str, Any], owner: Owner, episode: Episode) -> Object:
     """The container with what it may need to know; a variable of the user's own stays."""
-    known = {
-        "MODELDEPLOY_NAME": owner.name,
-        "MODELDEPLOY_NAMESPACE": owner.namespace,
-        "MODELDEPLOY_EPISODE": episode.id,
-        "MODELDEPLOY_REVISION": episode.revision,
-        "MODELDEPLOY_MODEL_VERSION": episode.model_version,
-        "MODELDEPLOY_METRICS": json.dumps([dump(metric) for metric in episode.metrics], sort_keys=True),
-    }
-    ours = {"env": [{"name": name, "value": _literal(value)} for name, value in known.items()]}
+    known = variables(owner, episode).items()
+    ours = {"env": [{"name": name, "value": _literal(value)} for name, value in known]}
     merged: Object = merge(ours, container)
     return merged
 
@@ -151,12 +134,3 @@ def _with_environment(container: Mapping[str, Any], owner: Owner, episode: Episo
 def _literal(value: str) -> str:
     """A text in which the kubelet replaces no `$(VARIABLE)`."""
     return value.replace("$(", "$$(")
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> list[Mapping[str, Any]]:
-    """The maps of a list; what is something else the API server will complain about."""
-    return [_map(item) for item in value] if isinstance(value, list) else []

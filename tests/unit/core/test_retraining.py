@@ -110,6 +110,57 @@ def test_without_the_field_the_flag_stands_while_the_breach_does() -> None:
     assert recommendation(decide(later(look(retraining=None), flagged, assessments=(passing(),)))) is None
 
 
+def test_a_trigger_that_cannot_be_run_holds_nothing() -> None:
+    fault = "spec.retraining.trigger.webhook.url: nowhere is not on the operator's allow-list"
+    asked = look(retraining=AUTOMATIC)
+    asked = replace(asked, observed=replace(asked.observed, untriggerable=fault))
+    decision = decide(asked)
+    assert (decision.run, episode(decision).trigger) == (None, None)
+    told_of = {one.type: one for one in decision.status.conditions}
+    trigger = told_of["RetrainingReady"]
+    assert (trigger.status, trigger.reason, trigger.message) == ("False", "InvalidTrigger", fault)
+    assert told_of["Ready"].status == "True"
+    assert "its trigger can't be run, see RetrainingReady" in told_of["RetrainingRecommended"].message
+    assert [one.message for one in decision.events if one.reason == "InvalidTrigger"] == [fault]
+    again = decide(later(asked, decision))
+    assert again.events == ()
+    mended = decide(later(asked, decision, observed=observed(BOTH)))
+    assert mended.run
+    assert {one.type: one.reason for one in mended.status.conditions}["RetrainingReady"] == "TriggerAccepted"
+
+
+def test_without_a_trigger_none_is_ready() -> None:
+    assert "RetrainingReady" not in {one.type for one in begun().status.conditions}
+
+
+def test_an_annotation_acknowledges() -> None:
+    first = begun()
+    for other in (None, "20261121-120000"):
+        assert episode(decide(replace(next_look(first), acknowledged=other)))
+    closed = decide(replace(next_look(first, says=passing()), acknowledged=ID))
+    assert last(closed).reason is EpisodeEnd.ACKNOWLEDGED
+
+
+def test_an_episode_names_the_data_that_no_longer_fits() -> None:
+    first = begun()
+    assert (episode(first).data_from, episode(first).data_to) == (ago(minutes=2), NOW)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "what"),
+    [
+        ({"webhook": {"url": "https://pipelines.example.org/"}}, "Webhook"),
+        ({"job": {"template": {}}}, "Job"),
+        ({"object": {"template": {"kind": "Workflow"}}}, "Workflow"),
+        ({"object": {"template": {}}}, "Object"),
+    ],
+)
+def test_what_is_run_is_named(trigger: Mapping[str, Any], what: str) -> None:
+    found = episode(begun({**AUTOMATIC, "trigger": trigger})).trigger
+    assert found
+    assert found.what == what
+
+
 def test_a_breach_begins_an_episode_with_its_evidence() -> None:
     decision = begun()
     found = episode(decision)
@@ -128,7 +179,7 @@ def test_a_breach_begins_an_episode_with_its_evidence() -> None:
     assert condition
     assert condition.message == (
         f"nulls 24% of 412 answers (max 5%). Episode {ID}: promote a retrained version, "
-        f"or set spec.retraining.acknowledge: {ID}"
+        f"or acknowledge it by the annotation modeldeploy.dev/acknowledge={ID}"
     )
     assert decision.run is None
 

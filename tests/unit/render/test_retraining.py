@@ -1,7 +1,7 @@
 """What a trigger is made of, and what a template may not ask for."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from modeldeploy.api.v1alpha1.episode import Episode, EpisodeMetric
 from modeldeploy.api.v1alpha1.monitoring import Category
 from modeldeploy.render.meta import Owner, is_owned
-from modeldeploy.render.retraining import cloud_event, job, problems
+from modeldeploy.render.retraining import cloud_event, job, made_object
+from modeldeploy.render.retraining_template import object_problems, problems
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +36,8 @@ EPISODE = Episode(
             at=AT,
         )
     ],
+    data_from=AT - timedelta(minutes=2),
+    data_to=AT,
 )
 WHERE = "spec.retraining.trigger.job.template"
 
@@ -83,6 +86,7 @@ def test_every_container_is_told_what_it_is_about() -> None:
         assert (known["MODELDEPLOY_NAMESPACE"], known["MODELDEPLOY_NAME"]) == ("shop", "recogniser")
         assert (known["MODELDEPLOY_EPISODE"], known["MODELDEPLOY_REVISION"]) == (EPISODE.id, "5d4c0a1b")
         assert known["MODELDEPLOY_MODEL_VERSION"] == "v1"
+        assert known["MODELDEPLOY_DATA_FROM"] == "2026-11-22T11:58:00Z"
         (metric,) = json.loads(known["MODELDEPLOY_METRICS"])
         assert (metric["name"], metric["value"], metric["samples"]) == ("nulls", "24%", 412)
         assert "$$(HOME)" in metric["message"], "the kubelet would put a variable in its place"
@@ -191,6 +195,9 @@ values = st.recursive(
 @given(meta=values, spec=values, pod=st.dictionaries(st.sampled_from(FIELDS), values, max_size=4))
 @example(meta=None, spec=None, pod={"initContainers": True})
 def test_any_template_gets_an_answer_or_a_job(meta: Any, spec: Any, pod: dict[str, Any]) -> None:
+    workflow = {**WORKFLOW, "metadata": meta, "spec": spec}
+    if not object_problems(workflow, "shop", GRANTED):
+        json.dumps(made_object(OWNER, EPISODE, workflow))
     for one in (
         {"metadata": meta, "spec": spec},
         {"metadata": meta, "spec": {"template": {"spec": pod}}},
@@ -198,6 +205,68 @@ def test_any_template_gets_an_answer_or_a_job(meta: Any, spec: Any, pod: dict[st
     ):
         if not problems(one):
             json.dumps(job(OWNER, EPISODE, one))
+
+
+WORKFLOW: dict[str, Any] = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {"name": "retrain", "labels": {"team": "ml"}},
+    "spec": {
+        "workflowTemplateRef": {"name": "train"},
+        "arguments": {"parameters": [{"name": "since", "value": "$(MODELDEPLOY_DATA_FROM)"}]},
+        "templates": [{"args": ["$(MODELDEPLOY_EPISODE) of $(MODELDEPLOY_NAME)", "$(HOME)", 7, None]}],
+    },
+}
+GRANTED = {("argoproj.io/v1alpha1", "Workflow")}
+OBJECT = "spec.retraining.trigger.object.template"
+
+
+def test_an_object_of_another_controller() -> None:
+    made = made_object(OWNER, EPISODE, WORKFLOW)
+    assert (made["apiVersion"], made["kind"]) == ("argoproj.io/v1alpha1", "Workflow")
+    meta = made["metadata"]
+    assert meta["name"] == job(OWNER, EPISODE, template())["metadata"]["name"]
+    assert meta["namespace"] == "shop"
+    assert is_owned(meta, OWNER)
+    assert meta["labels"]["team"] == "ml"
+    assert meta["annotations"] == {"modeldeploy.dev/episode": EPISODE.id}
+    assert made["spec"]["arguments"]["parameters"][0]["value"] == "2026-11-22T11:58:00Z"
+    assert made["spec"]["templates"][0]["args"] == [f"{EPISODE.id} of recogniser", "$(HOME)", 7, None]
+    assert WORKFLOW["metadata"] == {"name": "retrain", "labels": {"team": "ml"}}, "it stays as it is"
+
+
+def test_a_good_object() -> None:
+    assert object_problems(WORKFLOW, "shop", GRANTED) == ()
+    here = {**WORKFLOW, "metadata": {"name": "retrain", "namespace": "shop"}}
+    assert object_problems(here, "shop", GRANTED) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"apiVersion": None}, ".apiVersion: is missing; write e.g. argoproj.io/v1alpha1"),
+        ({"kind": ""}, ".kind: is missing; write e.g. Workflow"),
+        ({"kind": ["Workflow"]}, ".kind: is missing"),
+        ({"kind": "Pod", "apiVersion": "v1"}, ".kind: Pod of v1 is not among the kinds"),
+        (
+            {"kind": "CronWorkflow"},
+            ".kind: CronWorkflow of argoproj.io/v1alpha1 is not among the kinds that the operator may make",
+        ),
+        ({"kind": "Job", "apiVersion": "batch/v1"}, ".kind: a Job is made by spec.retraining.trigger.job"),
+        (
+            {"metadata": {"name": "retrain", "namespace": "kube-system"}},
+            ".metadata.namespace: kube-system is another namespace than the object's; remove it",
+        ),
+        ({"metadata": {}}, ".metadata.name: is missing; name the Workflows"),
+        ({"metadata": {"generateName": "x"}}, ".metadata.generateName: only name, labels and annotations"),
+        ({"metadata": {"name": "r", "ownerReferences": []}}, ".metadata.ownerReferences: only name"),
+        ({"status": {}}, ".status: is its controller's to write; remove it"),
+    ],
+)
+def test_what_an_object_may_not_say(changes: dict[str, Any], told: str) -> None:
+    found = object_problems({**WORKFLOW, **changes}, "shop", GRANTED)
+    assert all(one.startswith(OBJECT) for one in found)
+    assert any(one.startswith(OBJECT + told) for one in found), found
 
 
 def test_a_cloud_event() -> None:
@@ -214,3 +283,4 @@ def test_a_cloud_event() -> None:
     }
     assert (data["name"], data["episode"], data["revision"]) == ("recogniser", EPISODE.id, "5d4c0a1b")
     assert data["metrics"][0]["reference"] == "max 5%"
+    assert (data["dataFrom"], data["dataTo"]) == ("2026-11-22T11:58:00Z", "2026-11-22T12:00:00Z")

@@ -158,9 +158,15 @@ class Kube:
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
             raise Unavailable(f"watch {resource.kind}: {error}") from error
 
-    async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Create an object, or only check everything; `AlreadyExists` if one of that name is there."""
-        resource = resource_of(obj)
+    async def create(self, obj: Object, *, dry_run: bool = False, resource: Resource | None = None) -> Object:
+        """Create an object, or only check everything; `AlreadyExists` if one of that name is there.
+
+        Args:
+            obj: All of it.
+            dry_run: Check everything, change nothing.
+            resource: What it belongs to, if that isn't a kind that the operator itself works with.
+        """
+        resource = resource or resource_of(obj)
         path = resource.path(obj["metadata"].get("namespace"))
         query = {**_STRICT} | ({"dryRun": "All"} if dry_run else {})
         return await self._send("create", resource, path, body=obj, query=query)

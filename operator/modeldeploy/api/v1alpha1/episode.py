@@ -20,7 +20,7 @@ class TriggerOutcome(StrEnum):
 class TriggerStatus(StatusPart):
     """The one trigger of an episode. It stands here before it is run."""
 
-    what: str = Field(max_length=16, description="Job or Webhook.")
+    what: str = Field(max_length=63, description="Webhook, or the kind of what is made: Job, Workflow.")
     outcome: TriggerOutcome = Field(
         description="Pending: it is being run. Failed: it is run again at `nextAt`. Done: it need not be run "
         "again."
@@ -53,6 +53,11 @@ class Episode(StatusPart):
     revision: str = Field(max_length=63, description="The revision that no longer fits.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
     metrics: list[EpisodeMetric] = Field(default_factory=list, max_length=8, description="The evidence.")
+    data_from: datetime | None = Field(
+        default=None,
+        description="What was asked from here on no longer fits: where to begin in the payload log.",
+    )
+    data_to: datetime | None = Field(default=None, description="The end of what was judged.")
     quiet_since: datetime | None = Field(
         default=None, description="Since when its metrics pass again, if they do."
     )

@@ -24,9 +24,21 @@ class JobTrigger(Part):
     template: dict[str, Any] = Field(
         description="A JobTemplateSpec: `metadata` (`name`, which begins the Jobs' names, `labels`, "
         "`annotations`) and `spec`, a JobSpec. Every container gets the variables MODELDEPLOY_NAME, "
-        "_NAMESPACE, _EPISODE, _REVISION, _MODEL_VERSION and _METRICS (JSON); `restartPolicy` is Never "
-        "unless given. No access to the host: hostNetwork, hostPID, hostIPC, hostPath, hostPort and "
-        "privileged containers are refused.",
+        "_NAMESPACE, _EPISODE, _REVISION, _MODEL_VERSION, _METRICS (JSON), _DATA_FROM and _DATA_TO; "
+        "`restartPolicy` is Never unless given. No access to the host: hostNetwork, hostPID, hostIPC, "
+        "hostPath, hostPort and privileged containers are refused.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+class ObjectTrigger(Part):
+    """An object of another controller that retrains: an Argo Workflow, a Tekton or Kubeflow PipelineRun."""
+
+    template: dict[str, Any] = Field(
+        description="The object: `apiVersion`, `kind`, `metadata` (`name`, which begins the objects' names, "
+        "`labels`, `annotations`) and whatever else it consists of. In its texts `$(MODELDEPLOY_EPISODE)` "
+        "and the other variables of a Job's containers are replaced. Its kind must be in the chart value "
+        "`retraining.objects`.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 
@@ -56,6 +68,11 @@ class Trigger(Part):
         default=None, description="Make a Job; needs the chart value `retraining.jobs`."
     )
     webhook: WebhookTrigger | None = Field(default=None, description="Tell a service.")
+    object_: ObjectTrigger | None = Field(
+        default=None,
+        alias="object",
+        description="Make an object of another controller; needs the chart value `retraining.objects`.",
+    )
 
 
 class Retraining(Part):
@@ -68,7 +85,8 @@ class Retraining(Part):
     mode: RetrainingMode = Field(
         default=RetrainingMode.MANUAL,
         description="Manual: the condition RetrainingRecommended waits for people. Automatic: the trigger is "
-        "run, once per episode.",
+        "run, once per episode. A trigger that can't be run is told by the condition RetrainingReady, and "
+        "holds no rollout.",
     )
     cooldown: Duration = Field(
         default="24h",
@@ -78,7 +96,8 @@ class Retraining(Part):
     acknowledge: Annotated[str, StringConstraints(pattern=EPISODE_PATTERN, max_length=15)] | None = Field(
         default=None,
         description="End this episode (`status.retraining.episode.id`) without a new version; any other id "
-        "means nothing, so one that is left here does no harm.",
+        "means nothing, so one that is left here does no harm. The annotation `modeldeploy.dev/acknowledge` "
+        "does the same.",
     )
     trigger: Trigger | None = Field(
         default=None, description="What Automatic runs; checked, but not run, in Manual."

@@ -380,10 +380,11 @@ MONITORING: tuple[Rule, ...] = (
 
 TRIGGER: tuple[Rule, ...] = (
     {
-        "rule": "has(self.job) != has(self.webhook)",
-        "message": "a trigger is either a job or a webhook; give one of them",
-        "messageExpression": "has(self.job) ? 'has both job and webhook; remove one' : "
-        "'has neither job nor webhook; add one'",
+        "rule": "[has(self.job), has(self.webhook), has(self.object)].exists_one(given, given)",
+        "message": "a trigger is one of job, webhook and object; give exactly one",
+        "messageExpression": "has(self.job) || has(self.webhook) || has(self.object) ? "
+        "'has more than one of job, webhook and object; keep one' : "
+        "'has none of job, webhook and object; add one'",
     },
 )
 """`spec.retraining.trigger`."""
@@ -391,7 +392,8 @@ TRIGGER: tuple[Rule, ...] = (
 RETRAINING: tuple[Rule, ...] = (
     {
         "rule": "!has(self.mode) || self.mode != 'Automatic' || has(self.trigger)",
-        "message": "mode Automatic runs a trigger; add trigger.job or trigger.webhook, or set mode: Manual",
+        "message": "mode Automatic runs a trigger; add trigger.job, trigger.webhook or trigger.object, or "
+        "set mode: Manual",
         "fieldPath": ".trigger",
         "reason": "FieldValueRequired",
     },

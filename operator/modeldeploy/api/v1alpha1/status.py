@@ -284,9 +284,9 @@ class ModelDeploymentStatus(StatusPart):
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=32,
-        description="Ready, Available, Progressing, Healthy, and when true Paused, Promoted, TrafficLimited "
-        "(something in spec.traffic can't be had), MonitoringLimited (a metric can't be judged as spec "
-        "asks), DriftDetected, RetrainingRecommended, Reconciling and Stalled.",
+        description="Ready, Available, Progressing, Healthy, with a trigger RetrainingReady, and when true "
+        "Paused, Promoted, TrafficLimited (something in spec.traffic can't be had), MonitoringLimited (a "
+        "metric can't be judged as spec asks), DriftDetected, RetrainingRecommended, Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     history: list[HistoryEntry] = Field(
