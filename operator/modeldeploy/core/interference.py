@@ -9,7 +9,6 @@ way, and the other rows of the table say what happens next.
 from datetime import datetime
 
 from modeldeploy.api.v1alpha1.cause import Cause
-from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.status import Candidate
 from modeldeploy.core.capacity import has_no_fallback
@@ -19,6 +18,7 @@ from modeldeploy.core.decision import Severity
 from modeldeploy.core.diagnosis import diagnosis
 from modeldeploy.core.draft import Draft, after
 from modeldeploy.core.snapshot import Snapshot
+from modeldeploy.core.stepdown import ENDING
 
 WATCHED = 600.0
 """Seconds after which a stable that isn't shown to have recovered clears the candidate."""
@@ -32,7 +32,7 @@ def is_watched(candidate: Candidate) -> bool:
 def is_suspected(snapshot: Snapshot, candidate: Candidate) -> bool:
     """Whether traffic is to be returned now: there must be pods, and people's leave, to return it."""
     spec = snapshot.spec
-    if spec is None or spec.on_breach.during_rollout is not RolloutAction.ROLLBACK:
+    if spec is None or spec.on_breach.during_rollout not in ENDING:
         return False
     if spec.rollout.surge is Surge.NONE or has_no_fallback(snapshot) or is_watched(candidate):
         return False

@@ -96,10 +96,11 @@ def _decision(draft: Draft, snapshot: Snapshot, unneeded: frozenset[str]) -> Dec
     return replace(decision, retired=unneeded - decision.running)
 
 
-def roles(status: ModelDeploymentStatus) -> tuple[str | None, str | None]:
-    """Who is stable and who is on trial: verdicts speak of these two only."""
+def roles(status: ModelDeploymentStatus) -> tuple[object, ...]:
+    """Who is stable, who is on trial, and since when that is judged: verdicts speak of nothing else."""
     stable, candidate = status.stable, status.candidate
-    return stable.revision if stable else None, candidate.revision if candidate else None
+    trial_of = (candidate.revision, candidate.judged_since) if candidate else (None, None)
+    return (stable.revision if stable else None, *trial_of)
 
 
 def _note_replaced(draft: Draft, snapshot: Snapshot) -> Draft:

@@ -9,6 +9,7 @@ from modeldeploy.api.v1alpha1.status import (
     PreviewRoute,
     Verdict,
 )
+from modeldeploy.core import stepdown
 from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.diagnosis import sentence, stops
 from modeldeploy.core.draft import after
@@ -58,7 +59,7 @@ def on_trial(
     status: ModelDeploymentStatus, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate
 ) -> State:
     """Where a candidate stands whose steps have begun."""
-    where = _where(spec, candidate)
+    where = _where(spec, candidate) + stepdown.told(spec, candidate)
     stopped = _stopped(status, snapshot, spec, candidate)
     if stopped:
         reason, why = stopped

@@ -2,10 +2,9 @@
 
 from modeldeploy.api.quantity import spell_duration
 from modeldeploy.api.v1alpha1.cause import Cause
-from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import Candidate
-from modeldeploy.core import interference
+from modeldeploy.core import interference, stepdown
 from modeldeploy.core.capacity import (
     as_it_is,
     bearable,
@@ -23,7 +22,7 @@ from modeldeploy.core.ending import promote, roll_back
 from modeldeploy.core.sizes import gives_way
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.steps import Stage, position, steps
-from modeldeploy.core.verdicts import keep_numbers, record
+from modeldeploy.core.verdicts import keep_numbers, record, unjudged
 from modeldeploy.core.waiting import (
     awaits_approval,
     carries,
@@ -34,6 +33,8 @@ from modeldeploy.core.waiting import (
     step_deadline,
     step_end,
 )
+
+UNAVAILABLE = "CandidateUnavailable"
 
 
 def run(draft: Draft, snapshot: Snapshot) -> Draft:
@@ -54,7 +55,7 @@ def run(draft: Draft, snapshot: Snapshot) -> Draft:
     draft = record(draft, snapshot)
     failed = failure(snapshot, candidate)
     if failed:
-        return roll_back(keep_numbers(draft, snapshot), snapshot, *failed)
+        return _fall(draft, snapshot, candidate, *failed)
     return _judged(draft, snapshot, spec, candidate)
 
 
@@ -87,7 +88,21 @@ def watch_for_breach(draft: Draft, snapshot: Snapshot) -> Draft:
         return draft
     draft = record(draft, snapshot)
     failed = failure(snapshot, candidate)
-    return roll_back(keep_numbers(draft, snapshot), snapshot, *failed) if failed else draft
+    return _fall(draft, snapshot, candidate, *failed) if failed else draft
+
+
+def _fall(draft: Draft, snapshot: Snapshot, candidate: Candidate, reason: str, message: str) -> Draft:
+    """What a failure costs: the rollout, or one step of it where spec says so and there is one."""
+    draft, spec = keep_numbers(draft, snapshot), snapshot.spec
+    number = stepdown.lower(spec, candidate) if spec else None
+    unserved = reason == UNAVAILABLE
+    if spec is None or number is None or unserved or not stepdown.left(spec, candidate):
+        return roll_back(draft, snapshot, reason, message)
+    draft, fallen = stepdown.note(draft, snapshot, candidate, number, reason, message)
+    draft = enter(draft, unjudged(snapshot), spec, fallen, number)
+    entered = draft.status.candidate
+    share = bearable(snapshot, spec, entered, stage_now(spec, entered)) if entered else 0
+    return shift(draft, snapshot, entered, share) if entered and share < entered.weight else draft
 
 
 def _first(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate: Candidate) -> Draft:
@@ -125,8 +140,8 @@ def failure(snapshot: Snapshot, candidate: Candidate) -> tuple[str, str] | None:
     if has_no_fallback(snapshot):
         return None
     if workload is None or workload.ready == 0 or workload.fatal:
-        return "CandidateUnavailable", (workload.problem if workload else None) or "none of its pods is ready"
-    if spec is None or spec.on_breach.during_rollout is not RolloutAction.ROLLBACK:
+        return UNAVAILABLE, (workload.problem if workload else None) or "none of its pods is ready"
+    if spec is None or spec.on_breach.during_rollout not in stepdown.ENDING:
         return None
     found = diagnosis(snapshot)
     messages = {entry.name: entry.message or entry.name for entry in snapshot.assessments}
@@ -194,9 +209,9 @@ def _next(draft: Draft, snapshot: Snapshot, spec: ModelDeploymentSpec, candidate
     if number > len(steps(spec)):
         return _grow_or_promote(draft, snapshot, spec, candidate)
     bigger = grown(spec, candidate, next_share(spec, candidate))
-    if bigger is not candidate:
+    if not carries(snapshot.observed.workloads.get(candidate.revision), bigger):
         return draft.with_status(candidate=bigger)
-    return enter(draft, snapshot, spec, candidate, number)
+    return enter(draft, snapshot, spec, bigger, number)
 
 
 def _grow_or_promote(

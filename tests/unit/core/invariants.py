@@ -55,6 +55,7 @@ def check(before: Snapshot, decision: Decision) -> None:
     intents_act_once(before, decision)
     rejected_is_not_tried_again(before, decision)
     steps_follow_one_another(before, decision)
+    a_step_down_protects_users(before, decision)
     a_new_trial_inherits_nothing(before, decision)
     a_shadow_answers_nobody(before, decision)
     only_evidence_advances(before, decision)
@@ -240,10 +241,40 @@ def steps_follow_one_another(before: Snapshot, decision: Decision) -> None:
     if now is None or before.spec is None or was is None or not same_trial(was, now):
         return
     last = len(steps(before.spec))
-    assert now.step in (was.step, was.step + 1, min(was.step, last))
+    back = now.stepped_down != was.stepped_down
+    assert back or now.step in (was.step, was.step + 1, min(was.step, last))
     shifted = now.step == was.step and reasons(decision) & {"WeightShifted", "TrafficReturned"}
     stayed = shifted or (now.step, gets(now)) == (was.step, gets(was))
     assert now.step_started_at == (was.step_started_at if stayed else before.now)
+
+
+def a_step_down_protects_users(before: Snapshot, decision: Decision) -> None:
+    """It takes a breach of the candidate's, as often as spec allows; then one ends the rollout."""
+    was, now, spec = before.status.candidate, decision.status.candidate, before.spec
+    blamed = any(
+        one.moved and one.who in (Who.CANDIDATE, Who.WORSE) and one.name != "missing"
+        for one in before.assessments
+    )
+    if was is None or spec is None:
+        return
+    allowed = 0
+    if spec.on_breach.during_rollout is RolloutAction.STEP_DOWN:
+        allowed = spec.on_breach.step_downs or 1
+    fell = was.stepped_down.times if was.stepped_down else 0
+    if now and same_trial(was, now) and now.stepped_down != was.stepped_down:
+        assert now.stepped_down
+        assert now.stepped_down.times == fell + 1 <= allowed
+        assert now.stepped_down.at == now.step_started_at == before.now
+        assert blamed
+        assert now.step < was.step
+        assert (now.weight, now.mirror) < (was.weight, was.mirror)
+        assert not now.approved
+        assert decision.status.history[0].outcome is Outcome.STEPPED_DOWN
+        assert decision.status.metrics == []
+    ended = decision.status.history[:1] if decision.status.history != before.status.history else []
+    if allowed > fell and ended and ended[0].reason == "MetricBreached" and now is None:
+        plan = steps(spec)[: max(0, min(was.step, len(steps(spec))) - 1)]
+        assert all((one.weight, one.mirror) >= (was.weight, was.mirror) for one in plan)
 
 
 def gets(candidate: Candidate) -> tuple[object, ...]:
@@ -352,6 +383,7 @@ def conditions_are_true(before: Snapshot, status: ModelDeploymentStatus) -> None
         and target is not None
         and is_stable(status, target.revision)
         and status.candidate is None
+        and status.rejected is None  # the way back that a human asked for has failed
         and observed.routers.follow(status.traffic_generation)
     )
     assert holds["Ready"] == expected
@@ -403,9 +435,10 @@ def again_changes_nothing(before: Snapshot, decision: Decision) -> None:
     assert (again.requeue_at, again.run) == (decision.requeue_at, decision.run)
 
 
-def looked_at(status: ModelDeploymentStatus) -> tuple[str | None, str | None]:
+def looked_at(status: ModelDeploymentStatus) -> tuple[object, ...]:
     candidate, stable = status.candidate, status.stable
-    return (stable.revision if stable else None, candidate.revision if candidate else None)
+    on_trial = (candidate.revision, candidate.judged_since) if candidate else None
+    return (stable.revision if stable else None, on_trial)
 
 
 def same_trial(was: Candidate, now: Candidate | None) -> bool:

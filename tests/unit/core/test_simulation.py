@@ -63,6 +63,18 @@ class Operation(RuleBasedStateMachine):
         self.a_version_is_brought_in(version=version, minutes=minutes)
         self.cluster.opinions[version] = good
 
+    @rule(
+        version=versions,
+        written=st.sampled_from([name for name in WRITTEN if name.startswith("stepping down")]),
+        minutes=st.integers(1, 3),
+    )
+    def a_version_turns_bad_on_its_way(self, version: str, written: str, minutes: int) -> None:
+        self.rewrite(written)
+        self.a_version_is_brought_in(version=version, minutes=minutes)
+        self.metric_turns(version, "nulls", Verdict.BREACH, Who.CANDIDATE)
+        self.all_goes_well(minutes=minutes)
+        self.metric_turns(version, "nulls", Verdict.PASS, Who.CANDIDATE)
+
     @rule(version=st.one_of(versions, versions, st.none()))
     def edit(self, version: str | None) -> None:
         self.cluster.edit(version)

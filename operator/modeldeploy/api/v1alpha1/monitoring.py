@@ -73,6 +73,7 @@ class RolloutAction(StrEnum):
     """What a breach does while a candidate is on trial."""
 
     ROLLBACK = "Rollback"
+    STEP_DOWN = "StepDown"
     PAUSE = "Pause"
     NOTIFY = "Notify"
 
@@ -232,10 +233,21 @@ class Monitoring(Part):
 class OnBreach(Part):
     """What a breach leads to."""
 
+    rules: ClassVar[tuple[Rule, ...]] = rules.ON_BREACH
+
     during_rollout: RolloutAction = Field(
         default=RolloutAction.ROLLBACK,
-        description="Rollback: all traffic returns to stable at once. Pause: the step stays. Notify: only "
-        "told.",
+        description="Rollback: all traffic returns to stable at once. StepDown: the candidate goes back to "
+        "the last step in which it got less, holds there anew and is judged afresh; where there is none, "
+        "and once it has gone back `stepDowns` times, a breach is a Rollback. Pause: the step stays. Notify: "
+        "only told.",
+    )
+    step_downs: int | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="With StepDown: how often a rollout may go back before a breach rolls it back. Defaults "
+        "to 1.",
     )
     after_rollout: WatchAction = Field(
         default=WatchAction.FLAG_RETRAINING,

@@ -378,6 +378,15 @@ MONITORING: tuple[Rule, ...] = (
 )
 """`spec.monitoring`."""
 
+ON_BREACH: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.stepDowns) || (has(self.duringRollout) && self.duringRollout == 'StepDown')",
+        "message": "only duringRollout: StepDown goes back; remove stepDowns or set it",
+        "fieldPath": ".stepDowns",
+    },
+)
+"""`spec.onBreach`."""
+
 TRIGGER: tuple[Rule, ...] = (
     {
         "rule": "[has(self.job), has(self.webhook), has(self.object)].exists_one(given, given)",

@@ -38,6 +38,7 @@ class Outcome(StrEnum):
 
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
+    STEPPED_DOWN = "SteppedDown"
     SUPERSEDED = "Superseded"
     ABORTED = "Aborted"
 
@@ -77,6 +78,15 @@ class PreviewRoute(StatusPart):
     hostname: str | None = Field(default=None, max_length=253, description="Host name.")
 
 
+class SteppedDown(StatusPart):
+    """A breach that cost the candidate a step."""
+
+    times: int = Field(ge=1, description="How often it has gone back in this rollout.")
+    at: datetime = Field(description="When it last did. What was measured before counts no more.")
+    step: int = Field(ge=1, description="The step in which it breached.")
+    message: str = Field(max_length=1024, description="The breach, in a sentence.")
+
+
 class Candidate(StatusPart):
     """The revision on trial."""
 
@@ -109,6 +119,14 @@ class Candidate(StatusPart):
         description="In this step its traffic was returned, and stable did not recover: the world moved, not "
         "it.",
     )
+    stepped_down: SteppedDown | None = Field(
+        default=None, description="With `onBreach.duringRollout: StepDown`: the breach that cost it a step."
+    )
+
+    @property
+    def judged_since(self) -> datetime:
+        """Since when what is measured of it counts."""
+        return self.stepped_down.at if self.stepped_down else self.started_at
 
 
 class Successor(StatusPart):
@@ -219,14 +237,14 @@ class Replaced(StatusPart):
 
 
 class HistoryEntry(StatusPart):
-    """One rollout that has ended."""
+    """One rollout that has ended, or has gone a step back."""
 
     revision: str = Field(max_length=63, description="Hash of the revision.")
     model_version: str = Field(max_length=63, description="Its `spec.model.version`.")
     image: str | None = Field(
         default=None, max_length=512, description="Its image as it was run, with the digest."
     )
-    outcome: Outcome = Field(description="Promoted, RolledBack, Superseded or Aborted.")
+    outcome: Outcome = Field(description="Promoted, RolledBack, SteppedDown, Superseded or Aborted.")
     reason: str = Field(max_length=64, description="Why, in one word.")
     message: str = Field(max_length=1024, description="Why, in a sentence.")
     evidence: list[MetricStatus] = Field(
@@ -286,9 +304,12 @@ class ModelDeploymentStatus(StatusPart):
         max_length=32,
         description="Ready, Available, Progressing, Healthy, with a trigger RetrainingReady, and when true "
         "Paused, Promoted, TrafficLimited (something in spec.traffic can't be had), MonitoringLimited (a "
-        "metric can't be judged as spec asks), DriftDetected, RetrainingRecommended, Reconciling and Stalled.",
+        "metric can't be judged as spec asks), DriftDetected, RetrainingRecommended, Reconciling and "
+        "Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     history: list[HistoryEntry] = Field(
-        default_factory=list, max_length=20, description="Rollouts that have ended, the latest first."
+        default_factory=list,
+        max_length=20,
+        description="Rollouts that have ended, and steps back, the latest first.",
     )

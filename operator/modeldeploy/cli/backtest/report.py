@@ -97,7 +97,7 @@ class Report:
             for course in self.courses
             for firing in course.firings
             for at, led_to in firing.done
-            if led_to.action in (Action.ROLLBACK, Action.RETURN, Action.PAUSE)
+            if led_to.action in (Action.ROLLBACK, Action.STEP_DOWN, Action.RETURN, Action.PAUSE)
         ]
         if not found:
             return None

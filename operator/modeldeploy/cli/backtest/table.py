@@ -26,6 +26,7 @@ WORDS = {
 }
 STYLES = {
     Action.ROLLBACK: "bold red",
+    Action.STEP_DOWN: "red",
     Action.RETURN: "red",
     Action.PAUSE: "yellow",
     Action.FLAG: "yellow",
@@ -34,6 +35,7 @@ STYLES = {
 
 DONE = {
     Action.ROLLBACK: "rolled back",
+    Action.STEP_DOWN: "taken a step back",
     Action.RETURN: "traffic returned to see whether stable recovers",
     Action.PAUSE: "paused",
 }

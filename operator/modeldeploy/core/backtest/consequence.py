@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from modeldeploy.api.v1alpha1.monitoring import RolloutAction
 from modeldeploy.api.v1alpha1.rollout import Control
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import (
@@ -17,7 +18,7 @@ from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Observed, Routers, Snapshot, Target, Workload
 from modeldeploy.core.standing_trial import NAMED
-from modeldeploy.core.steps import steps
+from modeldeploy.core.steps import Stage, steps
 
 FLAGS = ("DriftDetected", "RetrainingRecommended")
 """Conditions that a breach may raise."""
@@ -32,6 +33,7 @@ class Action(StrEnum):
     """What is done, the gravest first."""
 
     ROLLBACK = "Rollback"
+    STEP_DOWN = "StepDown"
     RETURN = "Return"
     """Traffic returns to stable to see whether that recovers."""
     PAUSE = "Pause"
@@ -73,6 +75,8 @@ def consequence(
     flags = tuple(name for name in FLAGS if name in raised)
     if status.rejected is not None:
         return Consequence(Action.ROLLBACK, flags)
+    if status.candidate and status.candidate.stepped_down:
+        return Consequence(Action.STEP_DOWN, flags)
     if status.candidate and status.candidate.returned_at:
         return Consequence(Action.RETURN, flags)
     if status.phase is Phase.PAUSED and raised["Paused"].reason in _STOPPED:
@@ -106,19 +110,21 @@ def _settled() -> ModelDeploymentStatus:
 
 def _on_trial(spec: ModelDeploymentSpec, at: datetime, *, lately: bool) -> ModelDeploymentStatus:
     plan = steps(spec)
-    share = plan[0].weight if plan else 0
+    # In the first step there is nothing to step down to.
+    step = 2 if spec.on_breach.during_rollout is RolloutAction.STEP_DOWN and len(plan) > 1 else 1
+    stage = plan[step - 1] if plan else Stage()
     candidate = Candidate(
         **_named(_CANDIDATE),
-        weight=share,
-        mirror=plan[0].mirror if plan else 0,
-        preview=plan[0].preview if plan else None,
-        step=1 if plan else 0,  # without steps nothing is tried, and so nothing can fail
+        weight=stage.weight,
+        mirror=stage.mirror,
+        preview=stage.preview,
+        step=step if plan else 0,  # without steps nothing is tried, and so nothing can fail
         progress="",
         started_at=at,
         step_started_at=at,
         cleared=not lately,
     )
-    return _status(Stable(**_named(_STABLE), weight=100 - share), candidate)
+    return _status(Stable(**_named(_STABLE), weight=100 - stage.weight), candidate)
 
 
 def _status(stable: Stable, candidate: Candidate | None = None) -> ModelDeploymentStatus:

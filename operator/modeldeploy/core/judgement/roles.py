@@ -13,7 +13,7 @@ class Roles:
     Attributes:
         stable: The revision users rely on; None before the first one is.
         candidate: The revision on trial; None while no rollout runs.
-        started_at: When the trial began.
+        started_at: When the trial began, or began afresh after a step down.
         step_started_at: When its present step began.
         weight: The share of requests, in percent, that should reach the candidate; 0 where nobody can tell,
             since some reach it by another way, as copies or by a preview.
@@ -39,7 +39,7 @@ class Roles:
         return cls(
             stable,
             candidate.revision,
-            candidate.started_at.timestamp(),
+            candidate.judged_since.timestamp(),
             candidate.step_started_at.timestamp(),
             0 if candidate.mirror or candidate.preview else candidate.weight,
             changed.timestamp() if changed else 0.0,

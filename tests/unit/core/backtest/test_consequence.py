@@ -47,6 +47,14 @@ def test_in_a_trial(category: Category, who: Who, during: str, action: Action, s
     assert found == Consequence(action, ("DriftDetected",) if who in (Who.BOTH, Who.WORSE) else ())
 
 
+@pytest.mark.parametrize(
+    ("steps", "action"),
+    [([{"weight": 10}, {"weight": 50}], Action.STEP_DOWN), ([{"weight": 10}], Action.ROLLBACK)],
+)
+def test_a_step_is_taken_back_where_there_is_one(steps: list[dict[str, int]], action: Action) -> None:
+    assert led_to(Category.OUTPUT, Who.CANDIDATE, during="StepDown", steps=steps).action is action
+
+
 def test_soon_after_a_step_what_moves_both_returns_traffic() -> None:
     assert led_to(Category.OUTPUT, Who.BOTH, lately=True).action is Action.RETURN
     assert led_to(Category.OUTPUT, Who.BOTH, lately=True, during="Pause").action is Action.PAUSE
