@@ -28,7 +28,14 @@ from unit.adapters.prometheus_server import PrometheusServer, program
 from unit.core.backtest.past import NAMESPACE, openmetrics, samples
 from unit.core.judgement.drawn import HISTORY, INTERVAL, SECONDS, Array, Drawn, draw
 from unit.core.judgement.followed import SPEC, Followed, Look, answered, follow, queries
-from unit.core.judgement.rollouts import TWICE, WORSE, median_detection, passed_share
+from unit.core.judgement.rollouts import (
+    CLUMPED,
+    TWICE,
+    WORSE,
+    blamed_share,
+    median_detection,
+    passed_share,
+)
 from unit.core.judgement.screen import peaks
 from unit.core.judgement.simulation import when
 
@@ -68,6 +75,15 @@ def false_rollbacks() -> Iterator[Figure]:
     wrong = sum(one.blamed is not None for one in found)
     keys = {"through": "Prometheus"}
     yield Figure("aa_false_rollback_ratio", wrong / STORED, f"of {STORED} rollouts", AA_BAR, keys=keys)
+
+    with step(f"{CANDIDATES} whose errors alone come in clumps"):
+        share = sum(_shared(_clumped, range(AT_ONCE))) / AT_ONCE
+    keys = {"through": "product", "case": "only the candidate's errors come in clumps of 3, one metric"}
+    yield Figure("aa_false_rollback_ratio", share, f"of {CANDIDATES} rollouts", keys=keys)
+
+
+def _clumped(seed: int) -> float:
+    return blamed_share(CLUMPED, CANDIDATES // AT_ONCE, seed)
 
 
 def _screened(seed: int) -> tuple[int, int]:

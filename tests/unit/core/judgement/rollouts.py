@@ -39,6 +39,7 @@ class Rollout:
     seconds: float = 3600.0
     history: float = 1800.0
     clump: int = 1
+    candidate_clump: int | None = None
     since: float = 0.0
 
 
@@ -82,9 +83,13 @@ def _looks(rollout: Rollout, roles: Roles, at: float, source: np.random.Generato
     if roles.candidate is None:
         stable, candidate = stable + candidate, 0.0
     found = {}
-    for name, load, draw in (("stable", stable, rollout.stable), ("candidate", candidate, rollout.candidate)):
+    own = rollout.candidate_clump or rollout.clump
+    for name, load, draw, clump in (
+        ("stable", stable, rollout.stable, rollout.clump),
+        ("candidate", candidate, rollout.candidate, own),
+    ):
         requests = int(source.poisson(load * rollout.interval))
-        events = min(requests, int(source.binomial(requests, draw(at) / rollout.clump)) * rollout.clump)
+        events = min(requests, int(source.binomial(requests, draw(at) / clump)) * clump)
         found[name] = Look(events, requests, None, events)
     return found
 
@@ -175,6 +180,9 @@ SAME: dict[str, Rollout] = {
         clump=3,
     ),
 }
+
+CLUMPED = Rollout(metric(max="1%"), SEVEN, always(0.005), always(0.01), interval=10.0, candidate_clump=3)
+"""Errors at the bound, in clumps that stable's don't come in."""
 
 WITH_COMPARISON = {"max": "1%", "compare": {"maxRatio": "1.2"}}
 """Errors as the README has them."""
