@@ -113,7 +113,7 @@ async def spaced(
 def read(query: Query, result: Result) -> Shares | Answer:
     """An instant vector, understood; a family's by object."""
     try:
-        return judgement.single(result) if query.family is None else judgement.share_out(query, result)
+        return judgement.own(query, result) if query.family is None else judgement.share_out(query, result)
     except (KeyError, TypeError, ValueError, IndexError):
         return NO_VECTOR
 

@@ -131,7 +131,7 @@ class Recording:
             yield Moment(
                 at,
                 {
-                    query: self._number(*own[query], moment)
+                    query: self._own(query, *own[query], moment)
                     if query in own
                     else self._counters(query, moment)
                     for query in queries
@@ -150,15 +150,17 @@ class Recording:
                     found.append({"metric": series.labels, "value": [moment, value]})
         return part(read(query, found), self._who)
 
-    def _number(self, metric: Metric, revision: str, moment: float) -> Answer:
-        mine = self._by_name.get(metric.name) or self._by_name.get(metric.name.replace("-", "_"))
+    def _own(self, query: Query, metric: Metric, revision: str, moment: float) -> Answer:
+        name = f"{metric.name}_{query.part}" if query.part else metric.name
+        mine = self._by_name.get(name) or self._by_name.get(name.replace("-", "_"))
         if not mine:
-            return QueryFailed(f"a file can't evaluate its query; give its values as a series {metric.name}")
-        for series in mine.values():
-            value = series.at(moment) if series.labels["modeldeploy_revision"] == revision else None
-            if value is not None:
-                return judgement.single([moment, value])
-        return NoData("its series has no value")
+            return QueryFailed(f"a file can't evaluate its query; give its values as a series {name}")
+        found = [
+            {"metric": dict(labels), "value": [moment, value]}
+            for labels, series in mine.items()
+            if series.labels["modeldeploy_revision"] == revision and (value := series.at(moment)) is not None
+        ]
+        return judgement.own(query, found) if found else NoData("its series has no value")
 
     def _add(self, name: str, labels: Mapping[str, str], at: float, value: float) -> None:
         whole = {"namespace": self._who.namespace, "modeldeploy_name": self._who.name, **labels}

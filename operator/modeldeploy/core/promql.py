@@ -23,6 +23,7 @@ _TOKEN = re.compile(
 _GROUPINGS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _WORDS = _GROUPINGS | {"and", "or", "unless", "bool", "offset", "atan2", "inf", "nan"}
 _PLACEHOLDER = re.compile(r"\$(revision|namespace|name)\b")
+_GROWTH = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv"})
 _REFUSED = {
     "`": "a backquoted string; use double quotes",
     "#": "a comment; leave it out",
@@ -60,6 +61,22 @@ def confine(query: str, namespace: str) -> str:
             'cannot be confined to the object\'s namespace; write each selector as name{label="value"}'
         )
     return text
+
+
+def check_counters(query: str) -> None:
+    """Whether the query yields counters as they stand: their growth is taken by the judgement, pod by pod.
+
+    Raises:
+        QueryError: it takes a rate already, or yields a number of its own.
+    """
+    expression = _parse(query)
+    for call in _nodes(expression):
+        if isinstance(call, promql.Call) and call.func.name in _GROWTH:
+            raise QueryError(
+                f"takes {call.func.name}() already; give counters as they stand, e.g. sum by (pod) (x_total)"
+            )
+    if not list(_selectors(expression)):
+        raise QueryError("yields a number of its own; give counters, e.g. sum by (pod) (x_total)")
 
 
 def _parse(query: str) -> promql.Expr:

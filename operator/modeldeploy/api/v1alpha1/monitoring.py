@@ -91,9 +91,32 @@ class Compare(Part):
     rules: ClassVar[tuple[Rule, ...]] = rules.COMPARE
 
     max_ratio: (
-        Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)] | Annotated[int, Field(ge=1)]
+        Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)]
+        | Annotated[int, Field(ge=1)]
+        | None
     ) = Field(
-        description="Candidate's ratio over stable's at most, e.g. `\"1.2\"` (quoted) or `2`. At least 1.",
+        default=None,
+        description="Candidate's value over stable's at most, e.g. `\"1.2\"` (quoted) or `2`. At least 1.",
+    )
+    min_ratio: Annotated[str, StringConstraints(pattern=RATIO_PATTERN, max_length=16)] | None = Field(
+        default=None,
+        description="Candidate's value over stable's at least, e.g. `\"0.9\"` (quoted) for what must not "
+        "fall. At most 1.",
+    )
+
+
+Promql = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class Ratio(Part):
+    """Two counters of your own, judged with their counts like a preset."""
+
+    numerator: Promql = Field(
+        description="PromQL that yields counters of events for a revision, one series per pod, without "
+        'rate(): `sum by (pod) (wrong_total{modeldeploy_revision="$revision"})`.'
+    )
+    denominator: Promql = Field(
+        description="The same for what the events are counted among; it includes them."
     )
 
 
@@ -128,12 +151,18 @@ class Metric(Part):
     output_class: LabelValue | None = Field(
         default=None, description="Of classRatio: the class whose share of the answers is watched."
     )
-    query: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+    query: Promql | None = Field(
         default=None,
         description="PromQL that yields one number for a revision. `$revision`, `$name` and `$namespace` are "
         "replaced; every selector is confined to the object's namespace. Judged as `Heuristic`: there is no "
         "count "
         "behind the number, so a breach pauses and never rolls back.",
+    )
+    ratio: Ratio | None = Field(
+        default=None,
+        description="Events among requests, as two counters of your own. `$revision`, `$name` and "
+        "`$namespace` are replaced as in query. What each pod has counted since the last look is judged like "
+        "a preset, so a breach can roll back.",
     )
     max: Bound | None = Field(
         default=None,

@@ -195,7 +195,19 @@ ROLLOUT: tuple[Rule, ...] = (
 
 COMPARE: tuple[Rule, ...] = (
     {
-        "rule": "!string(self.maxRatio).matches('^[0-9]+([.][0-9]+)?$') || "
+        "rule": "has(self.maxRatio) || has(self.minRatio)",
+        "message": "compares nothing; add maxRatio or minRatio",
+    },
+    {
+        "rule": "!has(self.minRatio) || !self.minRatio.matches('^[0-9]+([.][0-9]+)?$') || "
+        "(double(self.minRatio) > 0.0 && double(self.minRatio) <= 1.0)",
+        "message": "must be above 0 and at most 1",
+        "fieldPath": ".minRatio",
+        "messageExpression": "self.minRatio + ' would blame a candidate that is as good as stable; write at "
+        "most 1, e.g. \\'0.9\\''",
+    },
+    {
+        "rule": "!has(self.maxRatio) || !string(self.maxRatio).matches('^[0-9]+([.][0-9]+)?$') || "
         "double(string(self.maxRatio)) >= 1.0",
         "message": "must be at least 1",
         "fieldPath": ".maxRatio",
@@ -239,10 +251,10 @@ DRIFT: tuple[Rule, ...] = (
 
 METRIC: tuple[Rule, ...] = (
     {
-        "rule": "has(self.preset) != has(self.query)",
-        "message": "a metric is either a preset or a query; give one of them",
-        "messageExpression": "'metric ' + self.name + (has(self.preset) ? ' has both preset and query; "
-        "remove one' : ' has neither preset nor query; add one')",
+        "rule": "[has(self.preset), has(self.query), has(self.ratio)].exists_one(given, given)",
+        "message": "a metric is a preset, a query or a ratio; give one of them",
+        "messageExpression": "'metric ' + self.name + (has(self.preset) || has(self.query) ? ' has more than "
+        "one of preset, query and ratio; keep one' : ' has neither preset nor query nor ratio; add one')",
     },
     {
         "rule": "has(self.max) || has(self.min) || has(self.compare) || has(self.drift)",
@@ -321,12 +333,15 @@ METRIC: tuple[Rule, ...] = (
         "messageExpression": "string(self.max) + ' is no size; write e.g. max: 2Gi'",
     },
     {
-        "rule": "!has(self.compare) || (has(self.preset) && "
-        "(self.preset.startsWith('latency') || self.preset.endsWith('Ratio') || self.preset == 'accuracy'))",
-        "message": "only latency and ratio presets can be compared; use max or min",
+        "rule": "!has(self.compare) || !has(self.preset) || self.preset != 'restarts'",
+        "message": "restarts are counted, not compared; use max",
         "fieldPath": ".compare",
-        "messageExpression": "'metric ' + self.name + ' has no counts to compare by; only latency and ratio "
-        "presets have, use max or min'",
+    },
+    {
+        "rule": "!has(self.compare) || !has(self.compare.minRatio) || !has(self.preset) || "
+        "!self.preset.startsWith('latency')",
+        "message": "a latency may fall as far as it can; use maxRatio",
+        "fieldPath": ".compare.minRatio",
     },
     {
         "rule": "!has(self.compare) || self.category != 'Input'",

@@ -18,7 +18,8 @@ from modeldeploy.cli.backtest.source import File, Own, Source, Store
 from modeldeploy.core import judgement
 from modeldeploy.core.backtest import Activity, Phase, Replay, Said, phases
 from modeldeploy.core.judgement import Counters, Query, Roles
-from modeldeploy.core.judgement.queries import custom_query
+from modeldeploy.core.judgement.presets import LEVELS, TIMED
+from modeldeploy.core.judgement.queries import own_queries
 from modeldeploy.core.judgement.sources import Family
 
 LONG = 2000
@@ -105,7 +106,7 @@ async def _replayed(
         query: (metric, name)
         for metric in spec.monitoring.metrics
         for name in revisions
-        if (query := custom_query(metric, who.namespace, who.name, name))
+        for query in own_queries(metric, who.namespace, who.name, name)
     }
     replay = Replay(spec, who.namespace, who.name, found, begin, manifest.references)
     async for at, answers in past(families, own):
@@ -120,7 +121,12 @@ async def _activity(
 ) -> Activity | None:
     """Who was asked when, by the count of requests, else by what else is counted; None without any series."""
     counts = [query for query in families if query.family is Family.REQUESTS]
-    others = [query for query in families if query.family is not Family.REQUESTS and not query.ago]
+    others = [
+        query
+        for query in families
+        if query.family not in {None, Family.REQUESTS} | LEVELS | TIMED
+        and not query.ago  # those move with nobody asking
+    ]
     for queries in (counts, others):
         activity, seen = Activity(), False
         if not queries:

@@ -195,4 +195,6 @@ def closeness(planned: Plan, value: float | None, stable: float | None) -> float
         found.append(max(0.0, 2.0 - value / low))
     if planned.ratio is not None and stable:
         found.append(value / (planned.ratio * stable))
+    if planned.least is not None and stable and value:
+        found.append(planned.least * stable / value)
     return max(found, default=None)

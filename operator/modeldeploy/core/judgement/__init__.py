@@ -16,6 +16,7 @@ from modeldeploy.core.judgement.drift_history import (
 )
 from modeldeploy.core.judgement.drift_verdict import BEYOND_WARN
 from modeldeploy.core.judgement.drifting import References, histogram, snapshot_queries, windows
+from modeldeploy.core.judgement.own import own, single
 from modeldeploy.core.judgement.problems import problems
 from modeldeploy.core.judgement.queries import (
     Answer,
@@ -30,7 +31,6 @@ from modeldeploy.core.judgement.queries import (
     place,
     queries,
     share_out,
-    single,
     together,
 )
 from modeldeploy.core.judgement.roles import Roles
@@ -62,6 +62,7 @@ __all__ = [
     "lacks_history",
     "narrowed",
     "off_weight",
+    "own",
     "owner",
     "place",
     "problems",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from modeldeploy.api.quantity import seconds
-from modeldeploy.api.v1alpha1.monitoring import Category
+from modeldeploy.api.v1alpha1.monitoring import Category, Metric
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.drift.course import Course
 from modeldeploy.core.drift.window import WEEK
@@ -20,15 +20,19 @@ from modeldeploy.core.judgement.levels import levels, timed
 from modeldeploy.core.judgement.plan import Kind, Plan, plans, share, threshold
 from modeldeploy.core.judgement.presets import LATENCIES, LEVELS, TIMED
 from modeldeploy.core.judgement.queries import (
+    DENOMINATOR,
+    NUMERATOR,
     Answer,
     Counters,
     NoData,
     Number,
     Query,
     QueryFailed,
+    Row,
     custom_query,
     families,
     question,
+    ratio_queries,
 )
 from modeldeploy.core.judgement.recovery import SETTLING, Recovery
 from modeldeploy.core.judgement.roles import Roles
@@ -73,7 +77,9 @@ def advance(
     if now <= evidence.at:
         return evidence
     evidence = evidence.with_roles(roles)
-    scene = _Scene(roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now)
+    scene = _Scene(
+        roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now, (namespace, name)
+    )
     pods: dict[str, Mapping[str, Pod]] = {}
     grown: dict[str, Increments] = {}
     for family, ago in _families(spec):
@@ -91,7 +97,11 @@ def advance(
     for planned in plans(spec):
         metric = planned.metric
         judged = evidence.judged(planned)
-        if planned.family is None:
+        if metric.ratio is not None:
+            key = f"{planned.part} of {metric.name}"
+            pods[key], shares, judged = _own_shares(evidence, judged, metric, answers, key, scene)
+            metrics[metric.name] = _counts(planned, judged, shares, scene)
+        elif planned.family is None:
             own = (
                 (revision, custom_query(metric, namespace, name, revision)) for revision in roles.revisions
             )
@@ -123,6 +133,7 @@ class _Scene(NamedTuple):
     window: float
     interval: float
     now: float
+    owner: tuple[str, str]
 
 
 def _families(spec: ModelDeploymentSpec) -> Iterable[tuple[Family, float]]:
@@ -167,6 +178,40 @@ def _numbers(planned: Plan, judged: Judged, answers: Mapping[str, Answer | None]
             track = replace(track, seen_at=scene.now, number=answer.value)
         tracks[revision] = track
     return _answered(replace(judged, tracks=tracks), answers.get(scene.roles.subject or ""))
+
+
+def _own_shares(
+    evidence: Evidence,
+    judged: Judged,
+    metric: Metric,
+    answers: Mapping[Query, Answer],
+    key: str,
+    scene: _Scene,
+) -> tuple[Mapping[str, Pod], Increments, Judged]:
+    """A user's own ratio: its counters, and what they have gained, by revision as `numerator` and so on."""
+    rows: list[Row] = []
+    whole: set[str] = set()
+    asked: Answer | None = None
+    for revision in scene.roles.revisions:
+        halves = ratio_queries(metric, *scene.owner, revision)
+        if all(isinstance(answers.get(query), Counters) for query in halves):
+            whole.add(revision)
+        for query in halves:
+            answer = answers.get(query)
+            if revision == scene.roles.subject and not isinstance(asked, QueryFailed | NoData):
+                asked = answer
+            found = answer.rows if isinstance(answer, Counters) else ()
+            # Without a pod's name a revision stands for its pods: its first sight is a level, too.
+            rows += [Row(revision, row.pod or revision, query.part + row.part, row.value) for row in found]
+    pods, grown = difference(evidence.pods.get(key, {}), rows, scene.now)
+    shares = {
+        revision: {
+            half: sum(count for part, count in parts.items() if part.startswith(half))
+            for half in (NUMERATOR, DENOMINATOR)
+        }
+        for revision, parts in grown.by_revision.items()
+    }
+    return pods, Increments(shares, frozenset(whole)), _answered(judged, asked)
 
 
 def _answered(judged: Judged, answer: Answer | None) -> Judged:
@@ -252,8 +297,12 @@ def _followed(
             profile = histogram.faded(profile, counts, keep)
     elif planned.edge is not None:
         look = _below(planned.edge, histogram.buckets(parts))
+    elif planned.family is None:
+        requests = parts.get(DENOMINATOR, 0.0)
+        events = min(requests, parts.get(NUMERATOR, 0.0))
+        look = Look(events, requests, None, events)
     else:
-        events, requests = share(planned.family or Family.REQUESTS, parts, planned.part)
+        events, requests = share(planned.family, parts, planned.part)
         look = Look(events, requests, None, events)
     if not look.requests:
         return replace(track, seen_at=now), NOTHING

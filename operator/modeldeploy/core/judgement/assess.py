@@ -13,7 +13,7 @@ from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement.advance import STALE
 from modeldeploy.core.judgement.drift_verdict import assessed
 from modeldeploy.core.judgement.passing import lack
-from modeldeploy.core.judgement.plan import Kind, Plan, plans, threshold
+from modeldeploy.core.judgement.plan import COMPARE, LEAST, Kind, Plan, plans, threshold
 from modeldeploy.core.judgement.queries import asked, question
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
@@ -240,7 +240,7 @@ _WHY = {
 def _together(found: Mapping[str, Who | None]) -> Who | None:
     """Who is beyond any of a metric's bounds: beyond `compare` as well as both beyond another is worse."""
     seen = set(found.values()) - {None}
-    if found.get("compare") is Who.CANDIDATE and Who.BOTH in seen:
+    if Who.CANDIDATE in {found.get(COMPARE), found.get(LEAST)} and Who.BOTH in seen:
         return Who.WORSE
     return next((who for who in (Who.WORSE, Who.CANDIDATE, Who.BOTH, Who.UNSURE) if who in seen), None)
 
@@ -249,7 +249,7 @@ def _whose(case: _Case, name: str, trial: Trial) -> Who | None:
     """Who is beyond a bound; None while it isn't shown to be broken."""
     if trial.broken.value < case.threshold:
         return None
-    if name == "compare":
+    if name in case.planned.comparisons:
         return Who.CANDIDATE if case.judged.dispersed else Who.UNSURE
     if case.judged.eventful < BURST:
         return None
@@ -266,11 +266,21 @@ def _whose(case: _Case, name: str, trial: Trial) -> Who | None:
 
 def _breach_of_number(case: _Case) -> Assessment | None:
     value = _number_of(case, case.subject)
-    if value is None or _is_within(case.planned, value):
+    if value is None or (_is_within(case.planned, value) and not _is_apart(case, value)):
         return None
-    return _says(
-        case, Verdict.BREACH, f"{case.said}; a number without a count behind it", _whose_number(case)
-    )
+    said = f"{case.said}; Heuristic, a number without a count behind it"
+    return _says(case, Verdict.BREACH, said, _whose_number(case))
+
+
+def _is_apart(case: _Case, value: float) -> bool:
+    """Whether a number is further from stable's than `compare` allows; not where stable has none."""
+    if case.roles.candidate is None or not case.planned.comparisons:
+        return False
+    stable = _number_of(case, case.judged.tracks.get(case.roles.stable or "", Track()))
+    if stable is None:
+        return False
+    most, least = case.planned.ratio, case.planned.least
+    return (most is not None and value > most * stable) or (least is not None and value < least * stable)
 
 
 def _breach_of_count(case: _Case) -> Assessment | None:
@@ -346,7 +356,7 @@ def _unproven(case: _Case) -> Assessment | None:
         counted = case.subject.requests
         said = f"{case.said}; {missing}" if counted else f"{case.metric.name}: {missing}"
         return _says(case, Verdict.INCONCLUSIVE, said)
-    if planned.ratio is None or planned.limits or compared:
+    if not planned.comparisons or planned.limits or compared:
         return None
     return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: no traffic on stable to compare with")
 

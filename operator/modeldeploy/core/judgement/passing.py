@@ -31,13 +31,12 @@ def lack(planned: Plan, judged: Judged, track: Track, phi: float, *, compared: b
     for limit in planned.limits:
         if judged.trials.get(limit.name, Trial()).kept.value < 1.0 / FALSE_PASS:
             return _needed(planned, track.requests, _of_limit(planned, track, limit), phi, "the bound")
-    if planned.ratio is None or not compared:
-        return None
-    trial = judged.trials.get("compare", Trial())
-    rare = trial.rare.value if trial.rare and _takes_rare(planned) else 0.0
-    if max(trial.kept.value, rare) >= 1.0 / FALSE_PASS:
-        return None
-    return _needed(planned, trial.compared[1], _of_comparison(planned, trial), phi, "stable")
+    for name in planned.comparisons if compared else ():
+        trial = judged.trials.get(name, Trial())
+        rare = trial.rare.value if trial.rare and _takes_rare(planned) else 0.0
+        if max(trial.kept.value, rare) < 1.0 / FALSE_PASS:
+            return _needed(planned, trial.compared[1], _of_comparison(planned, name, trial), phi, "stable")
+    return None
 
 
 def _takes_rare(planned: Plan) -> bool:
@@ -51,12 +50,12 @@ def _of_limit(planned: Plan, track: Track, limit: Limit) -> int | None:
     return samples_needed(gains_of_rate(rate, excluded, BETTER), LIKELY, FALSE_PASS)
 
 
-def _of_comparison(planned: Plan, trial: Trial) -> int | None:
+def _of_comparison(planned: Plan, name: str, trial: Trial) -> int | None:
     """The same of a comparison, at both rates and at the share of requests seen so far."""
     events, requests, others, asked = trial.compared
     if not requests or not asked:
         return None
-    ratio = planned.detect * compared_ratio(planned)
+    ratio = planned.detect * compared_ratio(planned, name)
     gains = gains_of_ratio((events, requests), (others, asked), ratio, BETTER)
     found = [samples_needed(gains, LIKELY, FALSE_PASS)]
     if _takes_rare(planned):

@@ -27,6 +27,10 @@ from modeldeploy.core.judgement.sources import (
 
 __all__ = ["Kind", "Limit", "Plan", "plan", "plans", "share", "threshold", "value"]
 
+JUDGED = frozenset({Kind.SHARE, Kind.LATENCY})
+"""What has counts to judge by; of all else a number is held against a number."""
+COMPARE, LEAST = "compare", "least"
+"""Names of the evidence that the candidate has too much of something, or too little, beside stable."""
 QUANTILES = {Preset.LATENCY_P50: 0.5, Preset.LATENCY_P95: 0.95, Preset.LATENCY_P99: 0.99}
 
 DETECTABLE = 2.0
@@ -63,7 +67,8 @@ class Plan:
         kind: What stands behind its number.
         family: The counters it is taken from; None for a user's own query.
         limits: Absolute bounds on a share; of a latency, on the share above its bound.
-        ratio: Candidate's rate over stable's at most, or None.
+        ratio: Candidate's rate (or value) over stable's at most, or None.
+        least: Candidate's rate (or value) over stable's at least, or None.
         quantile: Of a latency.
         low: Lower bound of a mean or a gauge.
         high: Upper bound of a mean or a gauge, in its own unit; of a latency, in milliseconds.
@@ -80,6 +85,7 @@ class Plan:
     quantile: float = 0.0
     low: float | None = None
     high: float | None = None
+    least: float | None = None
     part: str = ""
     edge: float | None = None
     drift: Drift | None = None
@@ -101,7 +107,14 @@ class Plan:
         """Chances of a false breach that must share alpha; inputs blame nobody."""
         if self.metric.category is Category.INPUT:
             return 0
-        return len(self.limits) + (self.ratio is not None) + self.blames_by_drift
+        judged = len(self.limits) + len(self.comparisons) if self.kind in JUDGED else 0
+        return judged + self.blames_by_drift
+
+    @property
+    def comparisons(self) -> tuple[str, ...]:
+        """Bounds relative to stable, by the names that their evidence has."""
+        known = {COMPARE: self.ratio, LEAST: self.least}
+        return tuple(name for name, bound in known.items() if bound is not None)
 
     @property
     def detect(self) -> float:
@@ -120,7 +133,7 @@ class Plan:
             return f"{self.kind} {self.family} {self.drift.reference.source}"
         return (
             f"{self.kind} {self.family} {self.limits} {self.ratio} {self.quantile} {self.low} {self.high} "
-            f"{self.part} {self.edge} {self.detect}"
+            f"{self.least} {self.part} {self.edge} {self.detect}"
         )
 
 
@@ -140,9 +153,13 @@ def plan(metric: Metric, *, mean_only: bool = False) -> Plan:
         mean_only: Nothing is known of latencies but their mean, which is then held against their bounds.
     """
     low, high = value(metric.min), value(metric.max)
-    ratio = None if metric.compare is None else float(metric.compare.max_ratio)
+    ratio = _times(metric.compare.max_ratio) if metric.compare else None
+    least = _times(metric.compare.min_ratio) if metric.compare else None
+    if metric.ratio is not None:
+        part = f"{metric.ratio.numerator} / {metric.ratio.denominator}"
+        return Plan(metric, Kind.SHARE, None, _limits(low, high), ratio, least=least, part=part)
     if metric.preset is None:
-        return Plan(metric, Kind.GAUGE, None, low=low, high=high)
+        return Plan(metric, Kind.GAUGE, None, (), ratio, low=low, high=high, least=least)
     if metric.drift is not None:
         return Plan(metric, Kind.DRIFT, BUCKET_FAMILY.get(metric.preset), drift=metric.drift)
     facts = PRESETS[metric.preset]
@@ -151,16 +168,25 @@ def plan(metric: Metric, *, mean_only: bool = False) -> Plan:
         high = None if high is None else round(high * 1000, 6)
     if facts.kind in {Kind.MEAN, Kind.COUNT} or (mean_only and facts.kind is Kind.LATENCY):
         kind = Kind.MEAN if facts.kind is Kind.LATENCY else facts.kind
-        return Plan(metric, kind, family, low=low, high=high)
+        return Plan(metric, kind, family, (), ratio, low=low, high=high, least=least)
     if facts.kind is Kind.LATENCY:
         quantile = QUANTILES[metric.preset]
         limits = () if high is None else (Limit("max", 1.0 - quantile),)
         return Plan(metric, Kind.LATENCY, family, limits, ratio, quantile, high=high)
+    part, edge = metric.event or metric.output_class or "", value(metric.below)
+    return Plan(metric, Kind.SHARE, family, _limits(low, high), ratio, least=least, part=part, edge=edge)
+
+
+def _limits(low: float | None, high: float | None) -> tuple[Limit, ...]:
+    """Bounds of a share."""
     bounds = [] if high is None else [Limit("max", min(1.0, max(0.0, high)))]
     if low is not None:
         bounds.append(Limit("min", 1.0 - min(1.0, max(0.0, low))))
-    part = metric.event or metric.output_class or ""
-    return Plan(metric, Kind.SHARE, family, tuple(bounds), ratio, part=part, edge=value(metric.below))
+    return tuple(bounds)
+
+
+def _times(ratio: int | str | None) -> float | None:
+    return None if ratio is None else float(ratio)
 
 
 def value(bound: int | str | None) -> float | None:

@@ -13,13 +13,12 @@ from modeldeploy.core.judgement.plan import QUANTILES, value
 from modeldeploy.core.judgement.presets import PRESETS, Facts, Kind, Unit
 from modeldeploy.core.judgement.queries import BUCKET_FAMILY
 from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
-from modeldeploy.core.promql import QueryError, confine, substitute
+from modeldeploy.core.promql import QueryError, check_counters, confine, substitute
 
 _SHORTEST, _LONGEST = 1.0, 3600.0
 _LONGEST_INTEGER = 1024
 _LONGEST_WINDOW = 7 * 86400.0
 _AT_MOST_ONE = frozenset({Statistic.JENSEN_SHANNON, Statistic.KOLMOGOROV_SMIRNOV})
-_COMPARED = frozenset({Kind.LATENCY, Kind.SHARE})
 _LETTERS = "smi"
 """Last letters of units."""
 _BYTES = ("Ki", "Mi", "Gi")
@@ -96,10 +95,11 @@ def _rollout(spec: ModelDeploymentSpec) -> list[str]:
 
 
 def _bounds(metric: Metric) -> list[str]:
-    if metric.preset is None and metric.query is None:
-        return [": gives nothing to measure; add preset or query"]
-    if metric.preset is not None and metric.query is not None:
-        return [": gives both preset and query; remove one"]
+    given = [metric.preset is not None, metric.query is not None, metric.ratio is not None]
+    if not any(given):
+        return [": gives nothing to measure; add preset, query or ratio"]
+    if sum(given) > 1:
+        return [": gives more than one of preset, query and ratio; keep one"]
     if metric.drift is not None:
         return _drift(metric, metric.drift)
     if metric.max is None and metric.min is None and metric.compare is None:
@@ -127,6 +127,8 @@ def _unit(metric: Metric, side: str, bound: int | str | None) -> str | None:
         fault = f"{text} is no bound; give a number with its unit, e.g. 300ms or 1%"
     elif not math.isfinite(number):
         fault = f"{text} is too large; choose a finite number"
+    elif metric.ratio is not None and not (text.endswith("%") and 0.0 <= number <= 1.0):
+        fault = f"{text} is no share; give a percentage from 0% to 100%"
     elif metric.preset is not None:
         fault = _unsuited(PRESETS[metric.preset], metric.preset, side, text, number)
     return f".{side}: {fault}" if fault else None
@@ -178,11 +180,19 @@ def _spelled(bound: int | str) -> str:
 def _compare(metric: Metric) -> list[str]:
     if metric.compare is None:
         return []
-    found, ratio = [], float(metric.compare.max_ratio)
-    if not 1.0 <= ratio <= 1000.0:  # noqa: PLR2004 - beyond, nothing is compared
-        found.append(f".compare.maxRatio: {metric.compare.max_ratio} is out of range; choose 1 to 1000")
-    if metric.preset is None or PRESETS[metric.preset].kind not in _COMPARED:
-        found.append(".compare: needs counts; only latency and ratio presets can be compared")
+    found, most, least = [], metric.compare.max_ratio, metric.compare.min_ratio
+    if most is None and least is None:
+        found.append(".compare: compares nothing; add maxRatio or minRatio")
+    if most is not None and not 1.0 <= float(most) <= 1000.0:  # noqa: PLR2004 - beyond, nothing is compared
+        found.append(f".compare.maxRatio: {most} is out of range; choose 1 to 1000")
+    if least is not None and not 0.001 <= float(least) <= 1.0:  # noqa: PLR2004 - likewise
+        found.append(f".compare.minRatio: {least} is out of range; choose 0.001 to 1")
+    kind = PRESETS[metric.preset].kind if metric.preset else None
+    if kind is Kind.COUNT:
+        found.append(f".compare: {metric.preset} are counted, not compared; use max")
+    is_latency = metric.preset is not None and PRESETS[metric.preset].unit is Unit.DURATION
+    if least is not None and is_latency:
+        found.append(".compare.minRatio: a latency may fall as far as it can; use maxRatio")
     return found
 
 
@@ -253,10 +263,23 @@ def _drift(metric: Metric, drift: Drift) -> list[str]:
 
 
 def _query(metric: Metric) -> list[str]:
-    if metric.query is None:
+    if metric.query is not None:
+        return _promql(".query", metric.query)
+    if metric.ratio is None:
         return []
+    numerator, denominator = metric.ratio.numerator, metric.ratio.denominator
+    return [
+        *_promql(".ratio.numerator", numerator, counters=True),
+        *_promql(".ratio.denominator", denominator, counters=True),
+    ]
+
+
+def _promql(field: str, query: str, *, counters: bool = False) -> list[str]:
+    text = substitute(query, namespace="default", name="name", revision="0123456789")
     try:
-        confine(substitute(metric.query, namespace="default", name="name", revision="0123456789"), "default")
+        confine(text, "default")
+        if counters:
+            check_counters(text)
     except QueryError as error:
-        return [f".query: {error}"]
+        return [f"{field}: {error}"]
     return []

@@ -37,6 +37,7 @@ BUCKET_FAMILY = {
     Preset.CONFIDENCE: Family.CONFIDENCE_BUCKETS,
 }
 """Where the distribution of a preset's values comes from."""
+NUMERATOR, DENOMINATOR = "numerator", "denominator"
 _POD = 'pod=~".+-[a-z0-9]+-[a-z0-9]+-[a-z0-9]{5}"'
 """Pods of a Deployment: its name, which is ours and a revision's, a hash, and five characters."""
 
@@ -48,6 +49,7 @@ class Query:
     Attributes:
         expression: What is asked.
         family: The counters it yields, for every object of the cluster; None for a user's own query.
+        part: Of a user's own ratio, which counters it yields: `NUMERATOR` or `DENOMINATOR`.
         runtime: The counters are those that this runtime itself exports; None for those of the router and
             of a model's telemetry.
         ago: They are asked for as they stood so many seconds before.
@@ -57,6 +59,7 @@ class Query:
     family: Family | None = None
     runtime: Runtime | None = None
     ago: float = 0.0
+    part: str = ""
 
     @property
     def source(self) -> Source:
@@ -123,9 +126,7 @@ def queries(spec: ModelDeploymentSpec, namespace: str, name: str, roles: Roles) 
         for family, ago in families(metric):
             found[question(spec, family, ago)] = None
         for revision in roles.revisions:
-            query = custom_query(metric, namespace, name, revision)
-            if query is not None:
-                found[query] = None
+            found |= dict.fromkeys(own_queries(metric, namespace, name, revision))
     return tuple(found)
 
 
@@ -241,6 +242,29 @@ def asked(metric: Metric, namespace: str, name: str, revision: str) -> str:
     return query.expression if query else ""
 
 
+def ratio_queries(metric: Metric, namespace: str, name: str, revision: str) -> tuple[Query, ...]:
+    """The two questions of a metric with a ratio of its own; none if it has none or it can't be asked."""
+    if metric.ratio is None:
+        return ()
+    parts = {NUMERATOR: metric.ratio.numerator, DENOMINATOR: metric.ratio.denominator}
+    try:
+        return tuple(
+            Query(
+                confine(substitute(text, namespace=namespace, name=name, revision=revision), namespace),
+                part=part,
+            )
+            for part, text in parts.items()
+        )
+    except QueryError:
+        return ()
+
+
+def own_queries(metric: Metric, namespace: str, name: str, revision: str) -> tuple[Query, ...]:
+    """All questions of a user's own about a revision."""
+    query = custom_query(metric, namespace, name, revision)
+    return (query,) if query else ratio_queries(metric, namespace, name, revision)
+
+
 def share_out(query: Query, vector: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Counters]:
     """A family's answer by object (namespace, name).
 
@@ -283,21 +307,3 @@ def owner(labels: Mapping[str, str]) -> tuple[str, str]:
 
 
 _DASHES = 3
-
-
-def single(result: Sequence[Any]) -> Answer:
-    """The answer to a user's own query: one scalar, or a vector of one series."""
-    if not result:
-        return NoData()
-    if isinstance(result[0], Mapping):
-        if len(result) > 1:
-            return QueryFailed(
-                f"the query yields {len(result)} series where one is expected; aggregate with sum()"
-            )
-        if "value" not in result[0]:
-            return QueryFailed(
-                "the query yields a histogram where a number is expected; use histogram_quantile()"
-            )
-        result = result[0]["value"]
-    value = float(result[1])
-    return Number(value) if math.isfinite(value) else NoData(f"the query yields {result[1]}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from modeldeploy.core.judgement.dispersion import Dispersion
 from modeldeploy.core.judgement.eprocess import BETTER, WORSE, Detector, Mixture, Product
 from modeldeploy.core.judgement.likelihood import of_rate, of_ratio
-from modeldeploy.core.judgement.plan import Kind, Limit, Plan
+from modeldeploy.core.judgement.plan import COMPARE, LEAST, Kind, Limit, Plan
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Judged, Trial
 
@@ -74,9 +74,11 @@ def weigh(planned: Plan, judged: Judged, looks: Mapping[str, Look], roles: Roles
             ratios = of_rate(limit.events(stable.events, stable.requests), stable.requests, limit.rate, WORSE)
             watch = watches.get(limit.name, Detector())
             watches[limit.name] = watch.after(ratios, phi, RUN_LENGTH / interval)
-    if planned.ratio is not None and roles.candidate is not None:
-        trial = Trial() if learned and phi > 1.0 else trials.get("compare", Trial())
-        trials["compare"] = _try_ratio(trial, planned, candidate, stable, phi, interval)
+    for name in planned.comparisons if roles.candidate is not None else ():
+        trial = Trial() if learned and phi > 1.0 else trials.get(name, Trial())
+        # That the candidate has too few is that stable has too many beside it.
+        sides = (stable, candidate) if name == LEAST else (candidate, stable)
+        trials[name] = _try_ratio(trial, planned, name, sides, phi, interval)
     return replace(
         judged,
         trials=trials,
@@ -128,14 +130,15 @@ def detectable(rate: float, times: float) -> float:
 
 
 def _try_ratio(
-    trial: Trial, planned: Plan, candidate: Look, stable: Look, phi: float, interval: float
+    trial: Trial, planned: Plan, name: str, sides: tuple[Look, Look], phi: float, interval: float
 ) -> Trial:
+    candidate, stable = sides
     if not candidate.requests or candidate.compared is None:
         return trial
     rare = (trial.rare or Product()).after(of_rate(candidate.compared, candidate.requests, RARE, BETTER), phi)
     if not stable.requests or stable.compared is None:
         return replace(trial, rare=rare)
-    ratio = compared_ratio(planned)
+    ratio = compared_ratio(planned, name)
     mine, theirs = (candidate.compared, candidate.requests), (stable.compared, stable.requests)
     before = trial.compared
     return Trial(
@@ -146,9 +149,11 @@ def _try_ratio(
     )
 
 
-def compared_ratio(planned: Plan) -> float:
+def compared_ratio(planned: Plan, name: str = COMPARE) -> float:
     """The ratio of rates that a comparison is held against.
 
     A latency's stands in the edges already, so that its tails are compared one to one.
     """
+    if name == LEAST:
+        return 1.0 / planned.least if planned.least else 1.0
     return 1.0 if planned.kind is Kind.LATENCY else planned.ratio or 1.0

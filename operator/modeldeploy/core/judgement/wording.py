@@ -30,6 +30,8 @@ _FACTOR = 1024.0
 
 def noun(planned: Plan) -> str:
     """What the metric counts."""
+    if planned.metric.ratio is not None:
+        return "requests"
     return PRESETS[planned.metric.preset].noun if planned.metric.preset else "looks"
 
 
@@ -110,8 +112,10 @@ def bounds(metric: Metric) -> str:
     parts = [
         f"{word} {bound}" for word, bound in (("min", metric.min), ("max", metric.max)) if bound is not None
     ]
-    if metric.compare is not None:
+    if metric.compare is not None and metric.compare.max_ratio is not None:
         parts.append(f"at most {metric.compare.max_ratio} times stable")
+    if metric.compare is not None and metric.compare.min_ratio is not None:
+        parts.append(f"at least {metric.compare.min_ratio} times stable")
     return ", ".join(parts)
 
 

@@ -25,8 +25,8 @@ def test_a_sound_spec_has_none() -> None:
         ({"max": 5}, ".max: 5 is no share"),
         ({"max": "9" * 31 + "%"}, ".max: 9"),
         ({"max": None}, ": has no bound; add max, min, compare or drift"),
-        ({"preset": None}, ": gives nothing to measure; add preset or query"),
-        ({"query": "x"}, ": gives both preset and query; remove one"),
+        ({"preset": None}, ": gives nothing to measure; add preset, query or ratio"),
+        ({"query": "x"}, ": gives more than one of preset, query and ratio; keep one"),
         (
             {"category": "Software", "preset": "latencyP95"},
             ".max: 5% is no latency; give a duration, e.g. 300ms",
@@ -61,8 +61,35 @@ def test_a_sound_spec_has_none() -> None:
             ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below 1",
         ),
         (
-            {"category": "Input", "preset": "brightness", "max": 3, "compare": {"maxRatio": 2}},
-            ".compare: needs counts; only latency",
+            {"category": "Software", "preset": "restarts", "max": 3, "compare": {"maxRatio": 2}},
+            ".compare: restarts are counted, not compared; use max",
+        ),
+        ({"compare": {}}, ".compare: compares nothing; add maxRatio or minRatio"),
+        ({"compare": {"minRatio": "1.1"}}, ".compare.minRatio: 1.1 is out of range; choose 0.001 to 1"),
+        (
+            {
+                "category": "Software",
+                "preset": "latencyP95",
+                "max": "1s",
+                "compare": {"minRatio": "0.9"},
+            },
+            ".compare.minRatio: a latency may fall as far as it can; use maxRatio",
+        ),
+        (
+            {"preset": None, "ratio": {"numerator": "rate(x[1m])", "denominator": "y"}},
+            ".ratio.numerator: takes rate() already; give counters as they stand",
+        ),
+        (
+            {"preset": None, "ratio": {"numerator": "x", "denominator": "y[2m]"}},
+            ".ratio.denominator: yields a range, not a number; wrap it",
+        ),
+        (
+            {"preset": None, "ratio": {"numerator": "x", "denominator": "100"}},
+            ".ratio.denominator: yields a number of its own; give counters",
+        ),
+        (
+            {"preset": None, "ratio": {"numerator": "x", "denominator": "y"}, "max": 3},
+            ".max: 3 is no share; give a percentage from 0% to 100%",
         ),
         (
             {"preset": "brightness", "max": 3},
