@@ -238,8 +238,7 @@ def custom_query(metric: Metric, namespace: str, name: str, revision: str) -> Qu
 @lru_cache(maxsize=4096)
 def asked(metric: Metric, namespace: str, name: str, revision: str) -> str:
     """What the metrics store is asked for a user's own query of a revision; empty if it can't be."""
-    query = custom_query(metric, namespace, name, revision)
-    return query.expression if query else ""
+    return " / ".join(query.expression for query in own_queries(metric, namespace, name, revision))
 
 
 def ratio_queries(metric: Metric, namespace: str, name: str, revision: str) -> tuple[Query, ...]:

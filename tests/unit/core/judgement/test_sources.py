@@ -159,7 +159,7 @@ def test_a_mean_alone_pauses_and_never_rolls_back(
         assert seen.verdict is Verdict.PASS
     else:
         assert (seen.verdict, seen.who) == (Verdict.BREACH, Who.UNSURE)
-        assert seen.message.endswith("(max 15ms); a number without a count behind it")
+        assert seen.message.endswith("(max 15ms); Heuristic, a number without a count behind it")
 
 
 COMPARED: dict[str, object] = {**P95, "compare": {"maxRatio": "1.2"}}
