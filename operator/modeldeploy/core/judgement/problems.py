@@ -9,7 +9,7 @@ from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
 from modeldeploy.api.v1alpha1.monitoring import Metric, Preset, Proof
 from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
-from modeldeploy.core.judgement.plan import QUANTILES, value
+from modeldeploy.core.judgement.plan import JUDGED, QUANTILES, value
 from modeldeploy.core.judgement.presets import PRESETS, Facts, Kind, Unit
 from modeldeploy.core.judgement.queries import BUCKET_FAMILY
 from modeldeploy.core.judgement.sources import ERRORLESS, counts_itself, has_mean_only
@@ -202,7 +202,8 @@ def _passing(metric: Metric) -> list[str]:
     is_strict = metric.evidence is Proof.NON_INFERIOR
     if not is_strict and metric.detect is None:
         return []
-    if metric.preset is None or PRESETS[metric.preset].kind not in _COMPARED:
+    has_counts = metric.preset is not None and PRESETS[metric.preset].kind in JUDGED
+    if not has_counts and metric.ratio is None:
         return [f".{asked}: needs counts; only latency and ratio presets have them, so remove it"]
     found = []
     if metric.detect is not None:
