@@ -28,7 +28,6 @@ from modeldeploy.core.judgement.queries import (
     Number,
     Query,
     QueryFailed,
-    Row,
     custom_query,
     families,
     question,
@@ -38,6 +37,7 @@ from modeldeploy.core.judgement.recovery import SETTLING, Recovery
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import SOURCES, Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Track
+from modeldeploy.core.judgement.table import Row
 from modeldeploy.core.judgement.weigh import NOTHING, Look, dispersion, weigh
 
 WARM_UP = 10.0

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeldeploy.core.judgement.queries import Answer, Counters, NoData, Number, Query, QueryFailed, Row
+from modeldeploy.core.judgement.queries import Answer, Counters, NoData, Number, Query, QueryFailed
+from modeldeploy.core.judgement.table import Row
 
 
 def own(query: Query, result: Sequence[Any]) -> Answer:

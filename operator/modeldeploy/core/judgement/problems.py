@@ -215,9 +215,14 @@ def _passing(metric: Metric) -> list[str]:
         found.append(".evidence: that nothing ever happens can't be shown; raise max above 0%, or remove it")
     if is_strict and value(metric.min) == 1.0:
         found.append(".evidence: that it always happens can't be shown; lower min below 100%, or remove it")
-    if is_strict and metric.compare is not None and float(metric.compare.max_ratio) <= 1.0:
-        fault = ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below"
-        found.append(f"{fault} {metric.compare.max_ratio}; write more than 1, e.g. '1.2'")
+    if is_strict and metric.compare is not None:
+        most, least = metric.compare.max_ratio, metric.compare.min_ratio
+        if most is not None and float(most) <= 1.0:
+            fault = ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below"
+            found.append(f"{fault} {most}; write more than 1, e.g. '1.2'")
+        if least is not None and float(least) >= 1.0:
+            fault = ".compare.minRatio: with evidence: NonInferior no candidate as good as stable is above"
+            found.append(f"{fault} {least}; write less than 1, e.g. '0.9'")
     return found
 
 
