@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from modeldeploy.api.quantity import fraction, seconds
 from modeldeploy.api.v1alpha1.drift import Drift, ReferenceSource, Statistic
-from modeldeploy.api.v1alpha1.monitoring import Metric, Preset, Proof
+from modeldeploy.api.v1alpha1.monitoring import Compare, Metric, Preset, Proof
 from modeldeploy.api.v1alpha1.rules import HEADERS, QUERY_PARAMETERS
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.core.judgement.plan import JUDGED, QUANTILES, value
@@ -216,13 +216,19 @@ def _passing(metric: Metric) -> list[str]:
     if is_strict and value(metric.min) == 1.0:
         found.append(".evidence: that it always happens can't be shown; lower min below 100%, or remove it")
     if is_strict and metric.compare is not None:
-        most, least = metric.compare.max_ratio, metric.compare.min_ratio
-        if most is not None and float(most) <= 1.0:
-            fault = ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below"
-            found.append(f"{fault} {most}; write more than 1, e.g. '1.2'")
-        if least is not None and float(least) >= 1.0:
-            fault = ".compare.minRatio: with evidence: NonInferior no candidate as good as stable is above"
-            found.append(f"{fault} {least}; write less than 1, e.g. '0.9'")
+        found += _margins(metric.compare)
+    return found
+
+
+def _margins(compare: Compare) -> list[str]:
+    """Comparisons that a candidate as good as stable can't be shown to keep."""
+    most, least, found = compare.max_ratio, compare.min_ratio, []
+    if most is not None and float(most) <= 1.0:
+        fault = ".compare.maxRatio: with evidence: NonInferior no candidate as good as stable is below"
+        found.append(f"{fault} {most}; write more than 1, e.g. '1.2'")
+    if least is not None and float(least) >= 1.0:
+        fault = ".compare.minRatio: with evidence: NonInferior no candidate as good as stable is above"
+        found.append(f"{fault} {least}; write less than 1, e.g. '0.9'")
     return found
 
 
