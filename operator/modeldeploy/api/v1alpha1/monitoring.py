@@ -59,6 +59,7 @@ class NoDataPolicy(StrEnum):
     """What a metric without data means for a rollout."""
 
     HOLD = "Hold"
+    FAIL = "Fail"
     IGNORE = "Ignore"
 
 
@@ -196,7 +197,22 @@ class Metric(Part):
     )
     on_no_data: NoDataPolicy = Field(
         default=NoDataPolicy.HOLD,
-        description="Hold: no data holds the step. Ignore: the step goes on without this metric.",
+        description="Hold: no data holds the step. Ignore: the step goes on without this metric. Fail: after "
+        "`failAfter` it counts as a breach of the candidate, unless stable has no data either.",
+    )
+    on_error: NoDataPolicy = Field(
+        default=NoDataPolicy.HOLD,
+        description="The same for questions that the metrics store doesn't answer. Hold: it holds the step, "
+        "and the deadline stands still. Ignore: the step goes on. Fail: after `failAfter` it counts as a "
+        "breach of the candidate, whatever the reason is.",
+    )
+    fail_after: Duration = Field(
+        default="5m", description="How long data may be missing, or questions fail, before Fail acts."
+    )
+    warmup: Duration | None = Field(
+        default=None,
+        description="Of latencies: how long from a revision's first request on they are ignored, instead of "
+        "`monitoring.warmup`.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = rules.METRIC
@@ -244,6 +260,11 @@ class Monitoring(Part):
         default=ExpectedChange.SLOW,
         description="How quickly the world is expected to move, which sets the windows of `drift`. Slow: the "
         "last day, against 7 days of the previous version. Fast: the last hour, against one day.",
+    )
+    warmup: Duration = Field(
+        default="10s",
+        description="How long from a revision's first request on latencies are ignored, of stable and "
+        "candidate alike: caches fill, code is compiled. Errors never wait. Keep it well below `hold`.",
     )
     prometheus: Prometheus | None = Field(
         default=None,

@@ -40,10 +40,6 @@ from modeldeploy.core.judgement.state import Evidence, Judged, Track
 from modeldeploy.core.judgement.table import Row
 from modeldeploy.core.judgement.weigh import NOTHING, Look, dispersion, weigh
 
-WARM_UP = 10.0
-"""Seconds from a revision's first request during which latencies are ignored, on both tracks: caches fill,
-code is compiled. Errors never wait. Short, since a step may be."""
-
 _NO_SERIES = "no series of this revision"
 
 STALE = 3
@@ -77,9 +73,9 @@ def advance(
     if now <= evidence.at:
         return evidence
     evidence = evidence.with_roles(roles)
-    scene = _Scene(
-        roles, seconds(spec.monitoring.window), seconds(spec.monitoring.interval), now, (namespace, name)
-    )
+    monitoring, owner = spec.monitoring, (namespace, name)
+    spans = seconds(monitoring.window), seconds(monitoring.interval)
+    scene = _Scene(roles, *spans, now, owner, seconds(monitoring.warmup))
     pods: dict[str, Mapping[str, Pod]] = {}
     grown: dict[str, Increments] = {}
     for family, ago in _families(spec):
@@ -108,7 +104,7 @@ def advance(
             mine = {revision: answers.get(query) for revision, query in own if query is not None}
             metrics[metric.name] = _numbers(planned, judged, mine, scene)
         else:
-            judged = _answered(judged, answers.get(question(spec, planned.family)))
+            judged = _answered(judged, answers.get(question(spec, planned.family)), now)
             if planned.drift is not None:
                 a_week_ago = grown.get(_key(planned.family, WEEK), Increments())
                 judged = drifting.followed(planned, judged, grown[planned.family], a_week_ago, look)
@@ -134,6 +130,12 @@ class _Scene(NamedTuple):
     interval: float
     now: float
     owner: tuple[str, str]
+    warmup: float
+
+    def warmup_of(self, planned: Plan) -> float:
+        """Seconds from a revision's first request on during which its latencies are ignored."""
+        own = planned.metric.warmup
+        return self.warmup if own is None else seconds(own)
 
 
 def _families(spec: ModelDeploymentSpec) -> Iterable[tuple[Family, float]]:
@@ -177,7 +179,7 @@ def _numbers(planned: Plan, judged: Judged, answers: Mapping[str, Answer | None]
                 judged = _followed_on(planned, judged, Look(answer.value, 1.0), scene)
             track = replace(track, seen_at=scene.now, number=answer.value)
         tracks[revision] = track
-    return _answered(replace(judged, tracks=tracks), answers.get(scene.roles.subject or ""))
+    return _answered(replace(judged, tracks=tracks), answers.get(scene.roles.subject or ""), scene.now)
 
 
 def _own_shares(
@@ -211,17 +213,23 @@ def _own_shares(
         }
         for revision, parts in grown.by_revision.items()
     }
-    return pods, Increments(shares, frozenset(whole)), _answered(judged, asked)
+    return pods, Increments(shares, frozenset(whole)), _answered(judged, asked, scene.now)
 
 
-def _answered(judged: Judged, answer: Answer | None) -> Judged:
+def _answered(judged: Judged, answer: Answer | None, now: float) -> Judged:
     failure = None
     if answer is None or isinstance(answer, QueryFailed):
         failure = answer.reason if answer else "the query was not asked"
     absence = answer.reason if isinstance(answer, NoData) else None
-    if (failure, absence) == (judged.failure, judged.absence):
+    since = None if failure is None else judged.failed_at or now
+    if (failure, absence, since) == (judged.failure, judged.absence, judged.failed_at):
         return judged
-    return replace(judged, failure=failure, absence=absence)
+    return replace(judged, failure=failure, absence=absence, failed_at=since)
+
+
+def _is_unanswered(scene: _Scene) -> bool:
+    """Whether users see none of the candidate's answers, so that they can say nothing of them."""
+    return scene.roles.shadow or scene.now <= scene.roles.weighed_at
 
 
 def _absence(planned: Plan, reason: str) -> str:
@@ -243,7 +251,9 @@ def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> 
     tracks: dict[str, Track] = {}
     for revision in roles.revisions:
         track = judged.tracks.get(revision) or Track()
-        if revision in grown.present:
+        if planned.family is Family.FEEDBACK and revision == roles.candidate and _is_unanswered(scene):
+            tracks[revision], looks[revision] = track, NOTHING
+        elif revision in grown.present:
             edge = edges[revision == roles.candidate] if edges else None
             parts = grown.by_revision.get(revision, {})
             tracks[revision], looks[revision] = _followed(planned, track, parts, edge, scene)
@@ -306,8 +316,8 @@ def _followed(
         look = Look(events, requests, None, events)
     if not look.requests:
         return replace(track, seen_at=now), NOTHING
-    if planned.family in LATENCIES and (track.first_at is None or now - track.first_at < WARM_UP):
-        first_at = now if track.first_at is None else track.first_at
+    first_at = now if track.first_at is None else track.first_at
+    if planned.family in LATENCIES and now - first_at < scene.warmup_of(planned):
         return replace(track, seen_at=now, first_at=first_at), NOTHING
     compared = look.events if look.compared is None else look.compared
     return Track(

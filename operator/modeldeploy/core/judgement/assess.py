@@ -16,6 +16,7 @@ from modeldeploy.core.judgement.passing import lack
 from modeldeploy.core.judgement.plan import COMPARE, LEAST, Kind, Plan, plans, threshold
 from modeldeploy.core.judgement.queries import asked, question
 from modeldeploy.core.judgement.roles import Roles
+from modeldeploy.core.judgement.sources import Family
 from modeldeploy.core.judgement.state import Evidence, Judged, Recent, Track, Trial
 from modeldeploy.core.judgement.weigh import RUN_LENGTH, dispersion
 from modeldeploy.core.judgement.wording import behind as behind_of
@@ -183,9 +184,8 @@ def _basis(case: _Case) -> Basis | None:
 
 
 def _says(case: _Case, verdict: Verdict, message: str, who: Who = Who.CANDIDATE) -> Assessment:
-    holds = verdict is not Verdict.NOT_APPLICABLE
-    if verdict in {Verdict.NO_DATA, Verdict.ERROR} and case.metric.on_no_data is NoDataPolicy.IGNORE:
-        holds = False
+    policies = {Verdict.NO_DATA: case.metric.on_no_data, Verdict.ERROR: case.metric.on_error}
+    holds = verdict is not Verdict.NOT_APPLICABLE and policies.get(verdict) is not NoDataPolicy.IGNORE
     return Assessment(
         case.metric.name, case.metric.category, verdict, who, message=message[:1024], holds=holds
     )
@@ -194,6 +194,9 @@ def _says(case: _Case, verdict: Verdict, message: str, who: Who = Who.CANDIDATE)
 def _verdict(case: _Case) -> Assessment:
     if case.roles.subject is None:
         return _says(case, Verdict.NOT_APPLICABLE, f"{case.metric.name}: nothing serves yet")
+    if case.roles.candidate and case.roles.shadow and case.planned.family is Family.FEEDBACK:
+        said = f"{case.metric.name}: the candidate answers no users, who could say something of it"
+        return _says(case, Verdict.NOT_APPLICABLE, said)
     breach = _breach(case)
     if breach is not None:
         return breach
@@ -204,11 +207,39 @@ def _unanswered(case: _Case) -> Assessment | None:
     """Error and NoData: never a pass, never a breach."""
     name, judged, seen_at = case.metric.name, case.judged, case.subject.seen_at
     if judged.failure is not None:
-        return _says(case, Verdict.ERROR, f"{name}: {judged.failure}")
+        return _failed(case) or _says(case, Verdict.ERROR, f"{name}: {judged.failure}")
     if judged.absence is not None and (seen_at is None or case.now - seen_at > case.stale_after):
         since = "" if seen_at is None else f" for {spell_duration(case.now - seen_at)}"
-        return _says(case, Verdict.NO_DATA, f"{name}: no data{since}, {judged.absence}")
+        message = f"{name}: no data{since}, {judged.absence}"
+        return _lost(case, message) or _says(case, Verdict.NO_DATA, message)
     return None
+
+
+def _failed(case: _Case) -> Assessment | None:
+    """A breach where questions have failed for longer than `onError: Fail` allows."""
+    begun = max(case.judged.failed_at or case.now, case.roles.started_at)
+    limit = seconds(case.metric.fail_after)
+    if case.metric.on_error is not NoDataPolicy.FAIL or case.roles.candidate is None:
+        return None
+    if case.now - begun < limit:
+        return None
+    said = f"{case.metric.name}: {case.judged.failure}, for {spell_duration(case.now - begun)}"
+    return _says(case, Verdict.BREACH, f"{said} (onError: Fail after {case.metric.fail_after})")
+
+
+def _lost(case: _Case, message: str) -> Assessment | None:
+    """A breach where the candidate has had no data for longer than `onNoData: Fail` allows."""
+    begun = max(case.subject.seen_at or 0.0, case.roles.started_at)
+    if case.metric.on_no_data is not NoDataPolicy.FAIL or case.roles.candidate is None:
+        return None
+    if case.now - begun < seconds(case.metric.fail_after):
+        return None
+    stable = case.judged.tracks.get(case.roles.stable or "", Track())
+    is_there = stable.seen_at is not None and case.now - stable.seen_at <= case.stale_after
+    who = Who.CANDIDATE if is_there else Who.BOTH
+    also = "" if is_there else "; neither has stable"
+    said = f"{message} (onNoData: Fail after {case.metric.fail_after}){also}"
+    return _says(case, Verdict.BREACH, said, who)
 
 
 def _breach(case: _Case) -> Assessment | None:

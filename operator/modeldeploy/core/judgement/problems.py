@@ -53,6 +53,8 @@ def _monitoring(spec: ModelDeploymentSpec) -> list[str]:
             f"spec.monitoring.window: {monitoring.window} is out of range; choose between the interval "
             f"({monitoring.interval}) and 7d"
         )
+    if seconds(monitoring.warmup) > _LONGEST:
+        found.append(f"spec.monitoring.warmup: {monitoring.warmup} is out of range; choose at most 1h")
     if monitoring.prometheus is not None:
         fault = _url(monitoring.prometheus.url)
         if fault:
@@ -106,6 +108,10 @@ def _bounds(metric: Metric) -> list[str]:
         return [": has no bound; add max, min, compare or drift"]
     found = _belonging(metric)
     found += [fault for side in ("min", "max") if (fault := _unit(metric, side, getattr(metric, side)))]
+    if metric.warmup is not None and (
+        metric.preset is None or PRESETS[metric.preset].unit is not Unit.DURATION
+    ):
+        found.append(".warmup: only latencies wait for warm caches; remove it")
     if found:
         return found
     low, high = value(metric.min), value(metric.max)

@@ -18,6 +18,7 @@ class Roles:
         weight: The share of requests, in percent, that should reach the candidate; 0 where nobody can tell,
             since some reach it by another way, as copies or by a preview.
         weighed_at: Since when that is so.
+        shadow: The candidate answers no users: it gets copies, or nothing yet.
         returned_at: When its traffic was returned to see whether stable recovers; 0 if it wasn't.
     """
 
@@ -28,6 +29,7 @@ class Roles:
     weight: int = 0
     weighed_at: float = 0.0
     returned_at: float = 0.0
+    shadow: bool = False
 
     @classmethod
     def of(cls, status: ModelDeploymentStatus) -> Self:
@@ -44,6 +46,7 @@ class Roles:
             0 if candidate.mirror or candidate.preview else candidate.weight,
             changed.timestamp() if changed else 0.0,
             candidate.returned_at.timestamp() if candidate.returned_at else 0.0,
+            candidate.weight == 0,
         )
 
     @property

@@ -116,6 +116,7 @@ class Judged:
         eventful: Looks in which the candidate had events: a single burst never breaks a bound.
         dispersed: The dispersion was known before the last look, so the evidence has been divided by it.
         failure: Why the last question failed; None if it was answered.
+        failed_at: Since when questions fail, in seconds since 1970; None while they don't.
         absence: What the last answer held instead of data; None if it held some.
         drifting: Of a drift: the histograms, and what they say; None of anything else.
         course: What stable's value has done over hours and weeks; None where nobody cares.
@@ -129,6 +130,7 @@ class Judged:
     eventful: int = 0
     dispersed: bool = False
     failure: str | None = None
+    failed_at: float | None = None
     absence: str | None = None
     drifting: Drifting | None = None
     course: Course | None = None

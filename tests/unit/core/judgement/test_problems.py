@@ -64,6 +64,7 @@ def test_a_sound_spec_has_none() -> None:
             {"category": "Software", "preset": "restarts", "max": 3, "compare": {"maxRatio": 2}},
             ".compare: restarts are counted, not compared; use max",
         ),
+        ({"warmup": "1m"}, ".warmup: only latencies wait for warm caches; remove it"),
         ({"compare": {}}, ".compare: compares nothing; add maxRatio or minRatio"),
         ({"compare": {"minRatio": "1.1"}}, ".compare.minRatio: 1.1 is out of range; choose 0.001 to 1"),
         (

@@ -284,7 +284,7 @@ def _look(evidence: Evidence, answer: Answer, at: float, roles: Roles = TRIAL) -
 def test_without_an_answer_nothing_passes_and_nothing_is_blamed(
     answer: Answer, verdict: Verdict, message: str, policy: str
 ) -> None:
-    spec = make_spec({**NULLS, "onNoData": policy})
+    spec = make_spec({**NULLS, "onNoData": policy, "onError": policy})
     evidence = _look(Evidence(), answer, 0.0)
     [seen] = judgement.assess(evidence, spec, TRIAL, when(1))
     assert seen.verdict is verdict
