@@ -16,6 +16,7 @@ from modeldeploy.api.v1alpha1.status import (
     ModelDeploymentStatus,
     Phase,
 )
+from modeldeploy.core.adaptation import advice as advice_on_capacity
 from modeldeploy.core.causes import DRIFTS
 from modeldeploy.core.decision import Severity
 from modeldeploy.core.diagnosis import sentence
@@ -34,6 +35,7 @@ ONLY_WHEN_TRUE = frozenset(
         "MonitoringLimited",
         "DriftDetected",
         "RetrainingRecommended",
+        "CapacityShort",
         "Reconciling",
         "Stalled",
     }
@@ -131,6 +133,9 @@ def _words(status: ModelDeploymentStatus, state: State, snapshot: Snapshot) -> d
         ),
     }
     words["MonitoringLimited"] = _limited(status)
+    advised = advice_on_capacity(status, snapshot)
+    if advised:
+        words["CapacityShort"] = Word(True, advised.reason, f"{advised.why}; {advised.what}")
     return words | _drift(status, snapshot) | _trigger(snapshot)
 
 

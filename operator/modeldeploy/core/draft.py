@@ -60,9 +60,9 @@ class Draft:
         )
 
     def with_history(
-        self, candidate: Candidate, outcome: Outcome, reason: str, message: str, *, now: datetime
+        self, candidate: Candidate | Stable, outcome: Outcome, reason: str, message: str, *, now: datetime
     ) -> Self:
-        """The same with one more rollout that has ended, and the metrics as its evidence."""
+        """The same with what has become of a revision, and the metrics as its evidence."""
         entry = HistoryEntry(
             revision=candidate.revision,
             model_version=candidate.model_version,

@@ -12,6 +12,9 @@ from modeldeploy.core.draft import BRIEF, Draft, after, clip
 from modeldeploy.core.snapshot import Snapshot
 from modeldeploy.core.traffic import INCUMBENT
 
+AFTERWARDS = "BreachedAfterRollout"
+"""Why a version was rolled back that had been promoted."""
+
 
 def end_candidate(draft: Draft, snapshot: Snapshot, outcome: Outcome, reason: str, message: str) -> Draft:
     """End a trial in favour of stable. What had traffic drains; what had none may end at once."""

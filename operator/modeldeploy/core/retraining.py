@@ -34,6 +34,7 @@ from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import MetricStatus, ModelDeploymentStatus, Verdict
 from modeldeploy.core.decision import Run, Severity
 from modeldeploy.core.draft import BRIEF, Draft, after, clip
+from modeldeploy.core.ending import AFTERWARDS
 from modeldeploy.core.judgement import reference, span, statistic
 from modeldeploy.core.naming import ACKNOWLEDGE
 from modeldeploy.core.snapshot import Attempt, Snapshot
@@ -54,7 +55,7 @@ def recommending(status: ModelDeploymentStatus, spec: ModelDeploymentSpec) -> li
 
     Breaches of inputs and outputs; of quality and feedback shifts, too, if inputs don't explain them.
     """
-    if spec.on_breach.after_rollout is not WatchAction.FLAG_RETRAINING or not _is_watched(status):
+    if spec.on_breach.after_rollout is WatchAction.NOTIFY or not _is_watched(status):
         return []
     categories = {metric.name: metric.category for metric in spec.monitoring.metrics}
     cause = status.cause
@@ -278,7 +279,8 @@ def _outcome(attempt: Attempt) -> TriggerStatus:
 
 def _is_watched(status: ModelDeploymentStatus) -> bool:
     """Whether the metrics speak of stable: no candidate is on trial, and none has just failed."""
-    return status.candidate is None and status.rejected is None
+    failed = status.rejected is not None and status.rejected.reason != AFTERWARDS
+    return status.candidate is None and not failed
 
 
 def _number(snapshot: Snapshot, revision: str) -> int:

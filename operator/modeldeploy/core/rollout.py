@@ -9,8 +9,19 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Replaced
-from modeldeploy.core import conditions, images, intents, retraining, supersede, trial, verdicts
+from modeldeploy.core import (
+    adaptation,
+    afterwards,
+    conditions,
+    images,
+    intents,
+    retraining,
+    supersede,
+    trial,
+    verdicts,
+)
 from modeldeploy.core.capacity import answers_alone
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.draft import Draft, after
@@ -58,13 +69,14 @@ def decide(snapshot: Snapshot) -> Decision:
     The result is the same for the same snapshot, and deciding again on its own result changes nothing until
     something else does.
     """
-    draft = Draft(snapshot.status)
+    draft, written = Draft(snapshot.status), snapshot.spec
+    snapshot = replace(snapshot, spec=_adapted(written, draft))
     if is_lost(snapshot):
         draft = intents.outlive(recover(draft, snapshot), snapshot)
         snapshot = replace(snapshot, status=draft.status, assessments=())
     if snapshot.spec and snapshot.spec.suspend:
         return _decision(conditions.settle(draft, snapshot), snapshot, frozenset())
-    draft = images.note(_forget_undone(draft, snapshot), snapshot)
+    draft = adaptation.keep(images.note(_forget_undone(draft, snapshot), snapshot), written)
     heeded = intents.heed(draft, snapshot)
     if roles(heeded.status) != roles(draft.status):
         snapshot = verdicts.unjudged(snapshot)
@@ -78,8 +90,14 @@ def decide(snapshot: Snapshot) -> Decision:
     draft = images.note(_end_drained(draft, snapshot), snapshot)  # what has left has none in the status
     if roles(draft.status) != roles(asked.status):
         asked = verdicts.unjudged(asked)
+    snapshot, asked = (replace(one, spec=_adapted(written, draft)) for one in (snapshot, asked))
     draft = conditions.settle(retraining.follow(draft, asked), asked)
     return _decision(draft, snapshot, _unneeded(draft, snapshot))
+
+
+def _adapted(written: ModelDeploymentSpec | None, draft: Draft) -> ModelDeploymentSpec | None:
+    """The spec with what was raised, which holds for every size."""
+    return adaptation.adapted(written, draft.status) if written else None
 
 
 def _decision(draft: Draft, snapshot: Snapshot, unneeded: frozenset[str]) -> Decision:
@@ -128,7 +146,10 @@ def _invalid(draft: Draft, snapshot: Snapshot) -> Draft:
 def _settled(draft: Draft, snapshot: Snapshot) -> Draft:
     if draft.status.rejected:
         draft = draft.with_status(rejected=None)
-    return verdicts.record(draft, snapshot)
+    draft = verdicts.record(draft, snapshot)
+    if adaptation.takes_over(draft, snapshot):
+        return adaptation.follow(draft, snapshot)
+    return afterwards.follow(draft, snapshot)
 
 
 def _returned(draft: Draft, snapshot: Snapshot) -> Draft:

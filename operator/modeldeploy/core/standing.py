@@ -12,6 +12,7 @@ from modeldeploy.api.v1alpha1.status import (
     Undone,
     Verdict,
 )
+from modeldeploy.core import adaptation, afterwards
 from modeldeploy.core.causes import mend_of
 from modeldeploy.core.saying import State, awaited, serving, told, unanswered
 from modeldeploy.core.sizes import gives_way
@@ -159,7 +160,11 @@ def _settled(status: ModelDeploymentStatus, snapshot: Snapshot, stable: Stable) 
     served = "; ".join([served, *(entry.message for entry in unanswered(status) if entry.message)])
     beyond = told(entry for entry in status.metrics if entry.verdict is Verdict.BREACH)
     if beyond and status.cause and status.cause.cause is Cause.CAPACITY:
-        beyond += f"; inputs and outputs are as before: {mend_of(Cause.CAPACITY)}"
+        advised = adaptation.advice(status, snapshot)
+        mend = advised.what if advised else mend_of(Cause.CAPACITY)
+        beyond += f"; inputs and outputs are as before: {mend}"
     if beyond:
+        why_not = afterwards.why_not(snapshot)
+        beyond += f"; not rolled back: {why_not}" if why_not else ""
         return State(Phase.DEGRADED, "MetricBreached", f"{served}; {beyond}", ready=True)
     return State(Phase.HEALTHY, "Promoted", served, ready=True)

@@ -11,6 +11,7 @@ from modeldeploy.adapters.kube.errors import Forbidden, Invalid, Terminating
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus
 from modeldeploy.core import naming
+from modeldeploy.core.adaptation import adapted
 from modeldeploy.core.decision import Decision
 from modeldeploy.core.snapshot import Revision
 from modeldeploy.reconcile.apply import CONFLICT_PAUSE, Applier, NameTaken
@@ -72,6 +73,7 @@ class Delivery:
         memory: Memory,
     ) -> datetime | None:
         """Write what the decision asks for; returns when to look again, now if there is news to tell."""
+        spec = adapted(spec, decision.status)
         try:
             await self._write(of, spec, known, decision, memory)
         except NameTaken as taken:

@@ -30,6 +30,7 @@ TRAFFIC = 7
 TWO_STEPS = ({"weight": 10, "hold": "1m"}, {"weight": 50, "hold": "1m"})
 NULLS = {"name": "nulls", "category": "Output", "preset": "nullRatio", "max": "5%"}
 ERRORS = {"name": "errors", "category": "Software", "preset": "errorRatio", "max": "1%"}
+LATENCY = {"name": "p95", "category": "Software", "preset": "latencyP95", "max": "300ms"}
 MISSING = {"name": "missing", "category": "Input", "preset": "missingRatio", "max": "2%"}
 
 
@@ -55,6 +56,7 @@ def spec(
     traffic: Mapping[str, Any] | None = None,
     suspend: bool = False,
     retraining: Mapping[str, Any] | None = None,
+    adapt: Mapping[str, Any] | None = None,
     **rollout: Any,
 ) -> ModelDeploymentSpec:
     if strategy and steps is TWO_STEPS:
@@ -72,6 +74,7 @@ def spec(
         "traffic": traffic or {},
         "suspend": suspend,
         "retraining": retraining,
+        "adapt": adapt or {},
     }
     return ModelDeploymentSpec.model_validate(written)
 

@@ -14,16 +14,22 @@ from modeldeploy.api.v1alpha1.rollout import Control, Intent, Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
 from modeldeploy.api.v1alpha1.status import ModelDeploymentStatus, Verdict
 from modeldeploy.api.v1alpha1.traffic import Incumbent, Traffic
+from modeldeploy.core.adaptation import adapted
 from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.cause import Who
 from modeldeploy.core.decision import Decision, Run
 from modeldeploy.core.rollout import decide
 from modeldeploy.core.snapshot import Attempt, Observed, Routers, Snapshot, Target, Workload
 from modeldeploy.core.traffic import INCUMBENT, shares
-from unit.core.build import ERRORS, MISSING, NOW, NULLS, rev, revision, spec
+from unit.core.build import ERRORS, LATENCY, MISSING, NOW, NULLS, rev, revision, spec
 
 SOME = {"min": 3, "max": 6}
-CATEGORIES = {"nulls": Category.OUTPUT, "errors": Category.SOFTWARE, "missing": Category.INPUT}
+CATEGORIES = {
+    "nulls": Category.OUTPUT,
+    "errors": Category.SOFTWARE,
+    "p95": Category.SOFTWARE,
+    "missing": Category.INPUT,
+}
 VERSIONS = ("v1", "v2", "v3")
 WRITTEN = {
     "canary": spec(metrics=[NULLS, ERRORS, MISSING]),
@@ -50,6 +56,16 @@ WRITTEN = {
         replicas=SOME,
         scaling="Proportional",
         onSupersede="StraightOn",
+    ),
+    "going back afterwards": spec(
+        metrics=[NULLS, ERRORS, MISSING], after="Rollback", keepPrevious="1h", replicas=SOME
+    ),
+    "going back afterwards, or more pods": spec(
+        metrics=[NULLS, LATENCY, MISSING],
+        after="Rollback",
+        keepPrevious="1h",
+        replicas=SOME,
+        adapt={"mode": "Automatic", "maxReplicas": 8},
     ),
     "stepping down": spec(
         metrics=[NULLS, ERRORS, MISSING],
@@ -234,7 +250,7 @@ class Cluster:
 
     def _sized(self, pods: Workload, size: int) -> Workload:
         """A Deployment of as many pods as asked for, unless an autoscaler has more."""
-        spec = self.spec() or WRITTEN[self.written]
+        spec = adapted(self.spec() or WRITTEN[self.written], self.status)
         most = spec.server.replicas.max or 0
         held = size if spec.rollout.surge is Surge.NONE else max(size, min(pods.wanted, most))
         return replace(pods, wanted=held, ready=min(pods.ready, held))
@@ -242,7 +258,7 @@ class Cluster:
     def load_grows(self, revision: str) -> None:
         """An autoscaler adds a pod, as far as it may."""
         pods = self.pods.get(revision)
-        most = WRITTEN[self.written].server.replicas.max or 0
+        most = adapted(WRITTEN[self.written], self.status).server.replicas.max or 0
         leaving = {entry.revision for entry in self.status.draining}
         if pods and 0 < pods.wanted < most and revision not in leaving:
             self.pods[revision] = replace(pods, wanted=pods.wanted + 1)

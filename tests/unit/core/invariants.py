@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 
 from modeldeploy.api.quantity import seconds
+from modeldeploy.api.v1alpha1.adapt import AdaptMode
 from modeldeploy.api.v1alpha1.base import dump
 from modeldeploy.api.v1alpha1.episode import TriggerOutcome
-from modeldeploy.api.v1alpha1.monitoring import RolloutAction
+from modeldeploy.api.v1alpha1.monitoring import RolloutAction, WatchAction
 from modeldeploy.api.v1alpha1.retraining import RetrainingMode
 from modeldeploy.api.v1alpha1.rollout import Surge
 from modeldeploy.api.v1alpha1.spec import ModelDeploymentSpec
@@ -18,8 +19,10 @@ from modeldeploy.api.v1alpha1.status import (
     Outcome,
     Verdict,
 )
+from modeldeploy.core.adaptation import adapted
 from modeldeploy.core.cause import Who
 from modeldeploy.core.decision import Decision
+from modeldeploy.core.ending import AFTERWARDS
 from modeldeploy.core.retraining import standing
 from modeldeploy.core.rollout import Situation, decide, situation
 from modeldeploy.core.sizes import demand
@@ -56,6 +59,8 @@ def check(before: Snapshot, decision: Decision) -> None:
     rejected_is_not_tried_again(before, decision)
     steps_follow_one_another(before, decision)
     a_step_down_protects_users(before, decision)
+    stable_goes_back_once_and_for_a_reason(before, decision)
+    replicas_are_raised_within_limits(before, decision)
     a_new_trial_inherits_nothing(before, decision)
     a_shadow_answers_nobody(before, decision)
     only_evidence_advances(before, decision)
@@ -277,6 +282,49 @@ def a_step_down_protects_users(before: Snapshot, decision: Decision) -> None:
         assert all((one.weight, one.mirror) >= (was.weight, was.mirror) for one in plan)
 
 
+def stable_goes_back_once_and_for_a_reason(before: Snapshot, decision: Decision) -> None:
+    """To what was kept and can carry everything; with nothing behind it there is no swinging to and fro."""
+    was, now, rejected = before.status.stable, decision.status.stable, decision.status.rejected
+    if rejected is None or rejected.reason != AFTERWARDS or before.status.rejected == rejected:
+        return
+    assert before.spec
+    assert before.spec.on_breach.after_rollout is WatchAction.ROLLBACK
+    assert was
+    assert now
+    assert before.status.previous
+    assert (rejected.revision, now.revision) == (was.revision, before.status.previous.revision)
+    assert decision.status.previous is None
+    assert before.status.candidate is None
+    assert decision.status.candidate is None
+    assert any(one.verdict is Verdict.BREACH and one.name != "missing" for one in before.assessments)
+    assert not any(one.moved and one.name == "missing" for one in before.assessments)
+    if now.revision != INCUMBENT:
+        found = before.observed.workloads[now.revision]
+        assert found.ready >= demand(before, before.spec)
+        assert decision.sizes[now.revision] <= found.wanted
+    assert decision.status.traffic_generation == before.status.traffic_generation + 1
+
+
+def replicas_are_raised_within_limits(before: Snapshot, decision: Decision) -> None:
+    """Never below spec nor beyond the limit, one raise per cool-down, and only while a spec says so."""
+    was, now, spec = before.status.adaptation, decision.status.adaptation, before.spec
+    if spec is None:
+        return
+    own, effective = spec.server.replicas, adapted(spec, decision.status).server.replicas
+    limit = max(spec.adapt.max_replicas or 0, own.max or own.min)
+    assert own.min <= effective.min
+    assert (own.max or own.min) <= (effective.max or effective.min)
+    if now:
+        assert effective.min <= (effective.max or effective.min) <= limit
+    if now and was and now.at != was.at:
+        assert (now.at - was.at).total_seconds() >= seconds(spec.adapt.cooldown)
+    if now and now != was:
+        assert spec.adapt.mode is AdaptMode.AUTOMATIC
+        assert before.status.candidate is None
+        breached = {one.name for one in before.assessments if one.verdict is Verdict.BREACH}
+        assert breached == {"p95"}
+
+
 def gets(candidate: Candidate) -> tuple[object, ...]:
     return candidate.weight, candidate.mirror, candidate.preview
 
@@ -347,7 +395,7 @@ def what_is_suspected_gets_nothing(before: Snapshot, decision: Decision) -> None
     assert (now.weight, now.mirror) == (0, 0)
     if was is None or was.returned_at is None:
         assert before.spec
-        assert before.spec.on_breach.during_rollout is RolloutAction.ROLLBACK
+        assert before.spec.on_breach.during_rollout in (RolloutAction.ROLLBACK, RolloutAction.STEP_DOWN)
         assert "TrafficReturned" in reasons(decision)
         assert decision.requeue_at
     assert not now.cleared

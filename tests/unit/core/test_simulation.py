@@ -75,6 +75,21 @@ class Operation(RuleBasedStateMachine):
         self.all_goes_well(minutes=minutes)
         self.metric_turns(version, "nulls", Verdict.PASS, Who.CANDIDATE)
 
+    @rule(
+        version=versions,
+        written=st.sampled_from([name for name in WRITTEN if name.startswith("going back")]),
+        metric=st.sampled_from(["p95", *sorted(CATEGORIES)]),
+        minutes=st.integers(1, 30),
+    )
+    def a_version_turns_bad_afterwards(self, version: str, written: str, metric: str, minutes: int) -> None:
+        self.rewrite(written)
+        self.a_version_is_brought_in(version=version, minutes=4)
+        stable = self.cluster.status.stable
+        if stable and stable.revision != INCUMBENT:
+            self.metric_turns(stable.model_version, metric, Verdict.BREACH, Who.STABLE, recovered=None)
+            self.all_goes_well(minutes=minutes)
+            self.metric_turns(stable.model_version, metric, Verdict.PASS, Who.STABLE, recovered=None)
+
     @rule(version=st.one_of(versions, versions, st.none()))
     def edit(self, version: str | None) -> None:
         self.cluster.edit(version)

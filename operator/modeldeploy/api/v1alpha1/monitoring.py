@@ -82,6 +82,7 @@ class RolloutAction(StrEnum):
 class WatchAction(StrEnum):
     """What a breach does once the rollout has ended."""
 
+    ROLLBACK = "Rollback"
     FLAG_RETRAINING = "FlagRetraining"
     NOTIFY = "Notify"
 
@@ -301,6 +302,8 @@ class OnBreach(Part):
     )
     after_rollout: WatchAction = Field(
         default=WatchAction.FLAG_RETRAINING,
-        description="FlagRetraining: condition RetrainingRecommended when inputs or outputs breach. Notify: "
-        "only told.",
+        description="FlagRetraining: condition RetrainingRecommended when inputs or outputs breach. "
+        "Rollback: while `rollout.keepPrevious` lasts, a breach of software or outputs with a count behind "
+        "it leads all traffic back to the replaced version, unless inputs moved as well; anything else is "
+        "flagged. Notify: only told.",
     )

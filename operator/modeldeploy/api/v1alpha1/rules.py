@@ -402,6 +402,17 @@ ON_BREACH: tuple[Rule, ...] = (
 )
 """`spec.onBreach`."""
 
+ADAPT: tuple[Rule, ...] = (
+    {
+        "rule": "!has(self.mode) || self.mode != 'Automatic' || has(self.maxReplicas)",
+        "message": "mode Automatic raises up to a limit; add maxReplicas, or set mode: Suggest",
+        "fieldPath": ".maxReplicas",
+        "reason": "FieldValueRequired",
+    },
+    _not_zero("cooldown"),
+)
+"""`spec.adapt`."""
+
 TRIGGER: tuple[Rule, ...] = (
     {
         "rule": "[has(self.job), has(self.webhook), has(self.object)].exists_one(given, given)",
@@ -428,10 +439,26 @@ RETRAINING: tuple[Rule, ...] = (
 SPEC: tuple[Rule, ...] = (
     {
         "rule": "!has(self.retraining) || !has(self.onBreach) || !has(self.onBreach.afterRollout) || "
-        "self.onBreach.afterRollout == 'FlagRetraining'",
+        "self.onBreach.afterRollout != 'Notify'",
         "message": "onBreach.afterRollout: Notify recommends no retraining; remove retraining or set "
         "onBreach.afterRollout: FlagRetraining",
         "fieldPath": ".retraining",
+    },
+    {
+        "rule": "!has(self.onBreach) || !has(self.onBreach.afterRollout) || "
+        "self.onBreach.afterRollout != 'Rollback' || !has(self.rollout) || "
+        "((!has(self.rollout.keepPrevious) || self.rollout.keepPrevious.matches('[1-9]')) && "
+        "(!has(self.rollout.surge) || self.rollout.surge != 'None'))",
+        "message": "afterRollout: Rollback goes back to what is kept running; give rollout.keepPrevious some "
+        "time and remove surge: None, or take FlagRetraining",
+        "fieldPath": ".onBreach.afterRollout",
+    },
+    {
+        "rule": "!has(self.adapt) || !has(self.adapt.maxReplicas) || !has(self.server.replicas) || "
+        "(self.adapt.maxReplicas >= (has(self.server.replicas.max) ? self.server.replicas.max : 1) && "
+        "self.adapt.maxReplicas >= (has(self.server.replicas.min) ? self.server.replicas.min : 1))",
+        "message": "is below what server.replicas asks for anyway; raise it",
+        "fieldPath": ".adapt.maxReplicas",
     },
     {
         "rule": "!has(self.traffic) || !has(self.traffic.provider) || self.traffic.provider != 'Service' || "

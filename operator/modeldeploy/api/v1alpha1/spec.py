@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from modeldeploy.api.v1alpha1 import rules
+from modeldeploy.api.v1alpha1.adapt import Adapt
 from modeldeploy.api.v1alpha1.base import Part, Rule
 from modeldeploy.api.v1alpha1.monitoring import Monitoring, OnBreach
 from modeldeploy.api.v1alpha1.retraining import Retraining
@@ -41,6 +42,9 @@ class ModelDeploymentSpec(Part):
         default=None,
         description="What follows when retraining is recommended. Without it the condition "
         "RetrainingRecommended stands while inputs or outputs breach, and nothing else happens.",
+    )
+    adapt: Adapt = Field(
+        default_factory=Adapt, description="What follows when capacity lacks after a rollout."
     )
     adopt: Adopt | None = Field(default=None, description="Plain manifests to take over without downtime.")
     suspend: bool = Field(

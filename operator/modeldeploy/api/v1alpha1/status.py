@@ -236,6 +236,18 @@ class Replaced(StatusPart):
     at: datetime = Field(description="When it was replaced.")
 
 
+class AdaptationStatus(StatusPart):
+    """Bounds of replicas that were raised because capacity lacked (`spec.adapt`)."""
+
+    min: int = Field(ge=1, description="Pods that always run.")
+    max: int = Field(ge=1, description="Pods at most.")
+    own_min: int = Field(ge=1, description="`spec.server.replicas.min` when they were raised.")
+    own_max: int | None = Field(default=None, ge=1, description="`spec.server.replicas.max`, likewise.")
+    times: int = Field(ge=1, description="How often they were raised.")
+    at: datetime = Field(description="When they last were.")
+    message: str = Field(max_length=1024, description="Why.")
+
+
 class HistoryEntry(StatusPart):
     """One rollout that has ended, or has gone a step back."""
 
@@ -296,6 +308,9 @@ class ModelDeploymentStatus(StatusPart):
     routing: Routing | None = Field(default=None, description="The object's place on the routers.")
     metrics: list[MetricStatus] = Field(default_factory=list, max_length=32, description="The last verdicts.")
     cause: CauseStatus | None = Field(default=None, description="Why metrics have moved, if any has.")
+    adaptation: AdaptationStatus | None = Field(
+        default=None, description="Raised bounds of replicas; they end when the spec's own are edited."
+    )
     retraining: RetrainingStatus | None = Field(
         default=None, description="Episodes of recommended retraining, with `spec.retraining`."
     )
@@ -304,7 +319,8 @@ class ModelDeploymentStatus(StatusPart):
         max_length=32,
         description="Ready, Available, Progressing, Healthy, with a trigger RetrainingReady, and when true "
         "Paused, Promoted, TrafficLimited (something in spec.traffic can't be had), MonitoringLimited (a "
-        "metric can't be judged as spec asks), DriftDetected, RetrainingRecommended, Reconciling and "
+        "metric can't be judged as spec asks), DriftDetected, RetrainingRecommended, CapacityShort, "
+        "Reconciling and "
         "Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
