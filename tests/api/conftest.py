@@ -35,7 +35,7 @@ def definition(control_plane: Cluster) -> None:
     """The API server knows ModelDeployments."""
     crds = Path(__file__).parents[2] / "crds"
     control_plane.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(crds))
-    control_plane.run_kubectl("wait", "--for=condition=Established", "--filename", str(crds))
+    control_plane.await_kinds("--filename", str(crds))
 
 
 @pytest_asyncio.fixture(scope="session")

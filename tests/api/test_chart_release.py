@@ -228,7 +228,7 @@ def test_uninstall_strands_nothing_and_takes_no_model(
     chart_cluster: Cluster, install: Callable[..., str]
 ) -> None:
     install("--set", "prometheus.enabled=true,networkPolicy.enabled=true,replicaCount=2")
-    chart_cluster.run_kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+    chart_cluster.await_kinds(f"crd/{CRD}")
     chart_cluster.run_kubectl("apply", "-f", "-", given=MODEL)
     assert len(ours(chart_cluster)) > 15
     chart_cluster.run_helm("uninstall", "modeldeploy", f"--namespace={NAMESPACE}")
@@ -316,7 +316,7 @@ def test_the_rights_are_enough_for_the_operator(
     chart_cluster: Cluster, install: Callable[..., str], tmp_path: Path, watched: str
 ) -> None:
     install("--set", "replicaCount=0", *(["--set", f"watchNamespaces={{{watched}}}"] if watched else []))
-    chart_cluster.run_kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+    chart_cluster.await_kinds(f"crd/{CRD}")
     chart_cluster.run_kubectl("apply", "-f", "-", given=MODEL)
     kinds = "deploy,svc,sa,cm,pdb,hpa,controllerrevision"
 

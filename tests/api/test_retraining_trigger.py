@@ -238,7 +238,7 @@ def workflows(control_plane: Cluster) -> Iterator[None]:
         },
     }
     control_plane.run_kubectl("apply", "--filename=-", given=json.dumps(made))
-    control_plane.run_kubectl("wait", "--for=condition=Established", "crd/workflows.argo.example")
+    control_plane.await_kinds("crd/workflows.argo.example")
     yield
     control_plane.run_kubectl("delete", "crd/workflows.argo.example")
 

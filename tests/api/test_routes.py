@@ -56,7 +56,7 @@ def routes_cluster() -> Iterator[Cluster]:
     for kind in yaml.safe_load_all(published.read_text(encoding="utf-8")):
         if kind and kind["spec"]["names"]["kind"] == "VirtualService":
             found.run_kubectl("apply", "--server-side", "--filename=-", given=yaml.safe_dump(kind))
-    found.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    found.await_kinds("crd", "--all")
     yield found
     found.down()
 

@@ -34,7 +34,7 @@ def define(cluster: Cluster) -> None:
     """Let the API server know ModelDeployments."""
     crds = str(REPOSITORY / "crds")
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename", crds)
-    cluster.run_kubectl("wait", "--for=condition=Established", "--filename", crds)
+    cluster.await_kinds("--filename", crds)
 
 
 async def _runs(cluster: Cluster, folder: Path, runs: int) -> list[Ended | AssertionError]:

@@ -128,7 +128,7 @@ def _certificate(cluster: Cluster) -> None:
 
     Without one Traefik makes an RSA key before it follows any change of routes.
     """
-    cluster.run_kubectl("wait", "--for=condition=Established", f"crd/{TLS_STORES}", "--timeout=60s")
+    cluster.await_kinds(f"crd/{TLS_STORES}")
     where = ("--namespace", NAMESPACE)
     if not cluster.run_kubectl("get", "secret", CERTIFICATE, *where, "--ignore-not-found", "--output=name"):
         _apply(cluster, [_secret()])

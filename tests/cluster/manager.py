@@ -71,6 +71,17 @@ class Cluster:
         command = [self.kubectl, "--kubeconfig", self.kubeconfig, *words]
         return run(command, given=given, timeout=timeout)
 
+    def await_kinds(self, *which: str) -> None:
+        """Wait until custom kinds are served: `crd/NAME`, or `--filename` and a path.
+
+        kubectl fails at once on a kind so new that it has no conditions yet, so one is waited for first.
+
+        Raises:
+            ClusterError: they are not within a minute.
+        """
+        for what in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
+            self.run_kubectl("wait", f"--for={what}", *which, "--timeout=60s")
+
     def run_helm(self, *words: str, timeout: float = 300) -> str:
         """What helm prints.
 
