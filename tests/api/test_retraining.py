@@ -21,7 +21,15 @@ from api.kill.stage import Stage, stage
 from api.kill.world import World, world
 from cluster import Cluster
 from modeldeploy.adapters.kube.client import Kube
-from modeldeploy.adapters.kube.resources import DEPLOYMENT, EVENT, JOB, MODEL_DEPLOYMENT, Object
+from modeldeploy.adapters.kube.resources import (
+    DEPLOYMENT,
+    EVENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    JOB,
+    MODEL_DEPLOYMENT,
+    Object,
+    Resource,
+)
 from unit.adapters.prometheus_server import Page, PrometheusServer, program
 
 pytestmark = [
@@ -350,6 +358,48 @@ async def test_what_cannot_be_run_is_said_within_five_seconds(play: Play) -> Non
     mended = {"reason": "TriggerAccepted"}.items()
     await play.on.until(lambda now: mended <= _condition(now, "RetrainingReady").items(), "a mended spec")
     assert await play.jobs() == []
+
+
+async def test_pods_are_raised_within_limits_and_handed_back(play: Play) -> None:
+    """Bounds that lack capacity, on an autoscaler and without one, and whose they are."""
+
+    async def apply(replicas: Object) -> None:
+        obj = manifest("v1", [])
+        obj["spec"]["rollout"] = {"strategy": "Immediate", "keepPrevious": "1s", "drain": "1s"}
+        obj["spec"]["server"] |= {"replicas": replicas, "resources": {"requests": {"cpu": "10m"}}}
+        metrics = [{**WORRY, "category": "Software"}]
+        obj["spec"]["monitoring"] = {"interval": "1s", "window": "2s", "metrics": metrics}
+        obj["spec"]["adapt"] = {"mode": "Automatic", "maxReplicas": 4, "cooldown": "1s"}
+        await play.on.apply(obj)
+
+    async def eventually(resource: Resource, **fields: int) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                items = (await play.kube.list(resource, play.on.namespace)).items
+                if any(fields.items() <= one["spec"].items() for one in items):
+                    return
+                await asyncio.sleep(0.1)
+
+    play.worry(1)
+    await play.operator.start()
+    await apply({"min": 1})
+    await play.on.until(_passes, "the first version, judged")
+    play.worry(42)
+    status = await play.on.until(lambda now: _holds(now, 4), "as many pods as allowed")
+    assert _condition(status, "CapacityShort")["status"] == "True"
+    await eventually(DEPLOYMENT, replicas=4)
+    play.worry(1)
+    await play.on.until(lambda now: not now.get("verdict", "").startswith("Breach"), "a world as it was")
+    await apply({"min": 1, "max": 3})
+    await play.on.until(lambda now: "adaptation" not in now, "the spec's own bounds")
+    await eventually(HORIZONTAL_POD_AUTOSCALER, minReplicas=1, maxReplicas=3)
+    play.worry(42)
+    await play.on.until(lambda now: _holds(now, 4), "a raised upper bound")
+    await eventually(HORIZONTAL_POD_AUTOSCALER, maxReplicas=4)
+
+
+def _holds(status: Status, most: int) -> bool:
+    return (status.get("adaptation") or {}).get("max") == most
 
 
 async def test_what_was_there_before_stays_without_the_field(play: Play) -> None:
