@@ -17,7 +17,7 @@ from modeldeploy.core.backtest.phases import Phase, phase_at
 from modeldeploy.core.backtest.previous import Previous
 from modeldeploy.core.cause import LATELY, Who
 from modeldeploy.core.judgement import Answer, Evidence, Query, References, Roles
-from modeldeploy.core.judgement.assess import MEAN_SAMPLES
+from modeldeploy.core.judgement.case import MEAN_SAMPLES
 from modeldeploy.core.judgement.plan import Kind, Plan, plans
 from modeldeploy.core.judgement.wording import measured
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from modeldeploy.api.v1alpha1.monitoring import Metric
-from modeldeploy.core.judgement.assess import BURST, SUSPECT
+from modeldeploy.core.judgement.breach import BURST, SUSPECT
 from modeldeploy.core.judgement.passing import FALSE_PASS
 from modeldeploy.core.judgement.plan import Plan, plan
 from modeldeploy.core.judgement.roles import Roles
