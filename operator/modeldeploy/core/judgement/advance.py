@@ -36,7 +36,7 @@ from modeldeploy.core.judgement.queries import (
 from modeldeploy.core.judgement.recovery import SETTLING, Recovery
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import SOURCES, Family
-from modeldeploy.core.judgement.state import Evidence, Judged, Track
+from modeldeploy.core.judgement.state import UNSEEN, Evidence, Judged, Track
 from modeldeploy.core.judgement.table import Row
 from modeldeploy.core.judgement.weigh import NOTHING, Look, dispersion, weigh
 
@@ -173,7 +173,7 @@ def _numbers(planned: Plan, judged: Judged, answers: Mapping[str, Answer | None]
     """A user's query: the number it yields for each revision."""
     tracks = {}
     for revision, answer in answers.items():
-        track = judged.tracks.get(revision, Track())
+        track = judged.tracks.get(revision, UNSEEN)
         if isinstance(answer, Number):
             if revision == scene.roles.stable and answer.value != track.number:  # the same again is no news
                 judged = _followed_on(planned, judged, Look(answer.value, 1.0), scene)
@@ -250,7 +250,7 @@ def _counts(planned: Plan, judged: Judged, grown: Increments, scene: _Scene) -> 
     looks: dict[str, Look] = {}
     tracks: dict[str, Track] = {}
     for revision in roles.revisions:
-        track = judged.tracks.get(revision) or Track()
+        track = judged.tracks.get(revision, UNSEEN)
         if planned.family is Family.FEEDBACK and revision == roles.candidate and _is_unanswered(scene):
             tracks[revision], looks[revision] = track, NOTHING
         elif revision in grown.present:

@@ -18,7 +18,7 @@ from modeldeploy.core.judgement.plan import Kind, plans, threshold
 from modeldeploy.core.judgement.queries import asked, question
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.sources import Family
-from modeldeploy.core.judgement.state import Evidence, Track
+from modeldeploy.core.judgement.state import UNSEEN, Evidence
 from modeldeploy.core.judgement.weigh import RUN_LENGTH, dispersion
 from modeldeploy.core.judgement.wording import noun, spell_shift, value_of
 
@@ -45,6 +45,9 @@ def assess(
         if planned.drift is not None:
             found.append(assessed(planned, judged, roles, spec, now.timestamp(), STALE * interval))
             continue
+        subject, stable = (
+            judged.tracks.get(revision or "", UNSEEN) for revision in (roles.subject, roles.stable)
+        )
         case = Case(
             planned,
             judged,
@@ -56,6 +59,9 @@ def assess(
             window,
             interval,
             now.timestamp(),
+            subject,
+            value_of(planned, subject),
+            value_of(planned, stable) if roles.candidate else None,
         )
         found.append(_with_values(case, _verdict(case)))
     return tuple(found)
@@ -73,11 +79,10 @@ def requests(evidence: Evidence, roles: Roles) -> int:
 
 def _with_values(case: Case, assessment: Assessment) -> Assessment:
     has_counts = case.planned.kind is not Kind.GAUGE
-    stable = case.judged.tracks.get(case.roles.stable or "")
     return replace(
         _with_shift(case, assessment),
-        candidate=value_of(case.planned, case.subject),
-        stable=value_of(case.planned, stable) if case.roles.candidate else None,
+        candidate=case.value,
+        stable=case.stable_value,
         samples=round(case.subject.recent.requests) if has_counts else None,
         recovered=_recovered(case),
         basis=_basis(case),
@@ -162,7 +167,7 @@ def _lost(case: Case, message: str) -> Assessment | None:
         return None
     if case.now - begun < seconds(case.metric.fail_after):
         return None
-    stable = case.judged.tracks.get(case.roles.stable or "", Track())
+    stable = case.judged.tracks.get(case.roles.stable or "", UNSEEN)
     is_there = stable.seen_at is not None and case.now - stable.seen_at <= case.stale_after
     who = Who.CANDIDATE if is_there else Who.BOTH
     also = "" if is_there else "; neither has stable"

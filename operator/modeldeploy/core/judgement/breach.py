@@ -8,7 +8,7 @@ from modeldeploy.core.assessment import Assessment
 from modeldeploy.core.cause import Who
 from modeldeploy.core.judgement.case import Case, number_of, says
 from modeldeploy.core.judgement.plan import COMPARE, LEAST, Kind, Plan
-from modeldeploy.core.judgement.state import Track, Trial
+from modeldeploy.core.judgement.state import UNSEEN, Trial
 from modeldeploy.core.judgement.wording import percent
 
 SUSPECT = 10.0
@@ -88,7 +88,7 @@ def _is_apart(case: Case, value: float) -> bool:
     """Whether a number is further from stable's than `compare` allows; not where stable has none."""
     if case.roles.candidate is None or not case.planned.comparisons:
         return False
-    stable = number_of(case, case.judged.tracks.get(case.roles.stable or "", Track()))
+    stable = number_of(case, case.judged.tracks.get(case.roles.stable or "", UNSEEN))
     if stable is None:
         return False
     most, least = case.planned.ratio, case.planned.least
@@ -100,7 +100,7 @@ def _breach_of_count(case: Case) -> Assessment | None:
     high = case.planned.high
     if high is None or case.subject.recent.events <= high:
         return None
-    stable = case.judged.tracks.get(case.roles.stable or "", Track())
+    stable = case.judged.tracks.get(case.roles.stable or "", UNSEEN)
     if case.roles.candidate is None:
         return says(case, Verdict.BREACH, case.said, Who.STABLE)
     who = Who.BOTH if stable.recent.events > high else Who.CANDIDATE
@@ -111,7 +111,7 @@ def _whose_number(case: Case) -> Who:
     """Who is beyond a bound by a number alone, which may tell of inputs, and never blames a candidate."""
     if case.roles.candidate is None:
         return Who.STABLE
-    beside = number_of(case, case.judged.tracks.get(case.roles.stable or "", Track()))
+    beside = number_of(case, case.judged.tracks.get(case.roles.stable or "", UNSEEN))
     if case.metric.category is not Category.INPUT or beside is None:
         return Who.UNSURE
     return Who.CANDIDATE if _is_within(case.planned, beside) else Who.BOTH

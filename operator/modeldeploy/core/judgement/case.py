@@ -11,7 +11,7 @@ from modeldeploy.core.judgement.plan import Kind, Plan
 from modeldeploy.core.judgement.roles import Roles
 from modeldeploy.core.judgement.state import Judged, Recent, Track
 from modeldeploy.core.judgement.wording import behind as behind_of
-from modeldeploy.core.judgement.wording import bounds, value_of
+from modeldeploy.core.judgement.wording import bounds
 
 MEAN_SAMPLES = 30
 """Observations below which a mean says nothing."""
@@ -19,7 +19,21 @@ MEAN_SAMPLES = 30
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One metric with all that its verdict depends on."""
+    """One metric with all that its verdict depends on.
+
+    Attributes:
+        planned: The metric, understood.
+        judged: The evidence on it.
+        roles: Who is on trial.
+        query: What Prometheus was asked.
+        threshold: The e-value at which a bound counts as broken.
+        window: Seconds over which values are shown.
+        interval: Seconds between looks.
+        now: The present time, in seconds since 1970.
+        subject: The counts of the revision that the verdict speaks of.
+        value: Its value with its unit; None without one.
+        stable_value: The same of stable.
+    """
 
     planned: Plan
     judged: Judged
@@ -29,6 +43,9 @@ class Case:
     window: float
     interval: float
     now: float
+    subject: Track
+    value: str | None
+    stable_value: str | None
 
     @property
     def stale_after(self) -> float:
@@ -39,11 +56,6 @@ class Case:
     def metric(self) -> Metric:
         """As in spec."""
         return self.planned.metric
-
-    @property
-    def subject(self) -> Track:
-        """The counts of the revision that the verdict speaks of."""
-        return self.judged.tracks.get(self.roles.subject or "", Track())
 
     @property
     def fresh(self) -> Recent:
@@ -63,9 +75,9 @@ class Case:
     @property
     def said(self) -> str:
         """The value, what stands behind it, and the bounds: `nulls 24.3% of 412 answers (max 5%)`."""
-        value = value_of(self.planned, self.subject) or "unknown"
+        value = self.value or "unknown"
         behind = f" {behind_of(self.planned, self.subject)}"
-        stable = value_of(self.planned, self.judged.tracks.get(self.roles.stable or ""))
+        stable = self.stable_value
         beside = f", stable {stable}" if self.roles.candidate and stable and self.metric.compare else ""
         return f"{self.metric.name} {value}{behind.rstrip()}{beside} ({bounds(self.metric)})"
 

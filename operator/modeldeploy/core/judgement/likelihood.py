@@ -135,7 +135,7 @@ def least_rate(
         for weight, effect in zip(weights, effects, strict=True)
     ]
     target = math.log(threshold)
-    for _ in range(30):  # to within 1e-9
+    for _ in range(20):  # to within 1e-6
         middle = (low + high) / 2
         logs = [head - requests * math.log1p(slope * middle) for head, slope in terms]
         top = max(logs)

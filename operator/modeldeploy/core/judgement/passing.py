@@ -10,7 +10,7 @@ from modeldeploy.api.v1alpha1.monitoring import Proof
 from modeldeploy.core.judgement.eprocess import BETTER, LIKELY
 from modeldeploy.core.judgement.likelihood import gains_of_rate, gains_of_ratio, samples_needed
 from modeldeploy.core.judgement.plan import Limit, Plan
-from modeldeploy.core.judgement.state import Judged, Track, Trial
+from modeldeploy.core.judgement.state import UNTRIED, Judged, Track, Trial
 from modeldeploy.core.judgement.weigh import RARE, compared_ratio, detectable
 from modeldeploy.core.judgement.wording import noun, number
 
@@ -29,10 +29,10 @@ def lack(planned: Plan, judged: Judged, track: Track, phi: float, *, compared: b
         compared: Whether there is anything to compare with.
     """
     for limit in planned.limits:
-        if judged.trials.get(limit.name, Trial()).kept.value < 1.0 / FALSE_PASS:
+        if judged.trials.get(limit.name, UNTRIED).kept.value < 1.0 / FALSE_PASS:
             return _needed(planned, track.requests, _of_limit(planned, track, limit), phi, "the bound")
     for name in planned.comparisons if compared else ():
-        trial = judged.trials.get(name, Trial())
+        trial = judged.trials.get(name, UNTRIED)
         rare = trial.rare.value if trial.rare and _takes_rare(planned) else 0.0
         if max(trial.kept.value, rare) < 1.0 / FALSE_PASS:
             return _needed(planned, trial.compared[1], _of_comparison(planned, name, trial), phi, "stable")

@@ -78,6 +78,10 @@ class Track:
     number: float | None = None
 
 
+UNSEEN = Track()
+"""Of a revision that nothing is known of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """The evidence on one bound while a candidate is on trial.
@@ -102,6 +106,10 @@ class Trial:
     rare: Product | None = None
     stretch: Stretch = field(default_factory=Stretch)
     compared: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+
+UNTRIED = Trial()
+"""Of a bound that no look has spoken of."""
 
 
 @dataclass(frozen=True, slots=True)

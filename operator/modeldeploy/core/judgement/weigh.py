@@ -9,7 +9,7 @@ from modeldeploy.core.judgement.eprocess import BETTER, WORSE, Detector, Mixture
 from modeldeploy.core.judgement.likelihood import of_rate, of_ratio
 from modeldeploy.core.judgement.plan import COMPARE, LEAST, Kind, Limit, Plan
 from modeldeploy.core.judgement.roles import Roles
-from modeldeploy.core.judgement.state import Judged, Trial
+from modeldeploy.core.judgement.state import UNTRIED, Judged, Trial
 
 RARE = 0.01
 """A candidate whose events are shown to be below this share passes a comparison: with hardly any event on
@@ -68,14 +68,14 @@ def weigh(planned: Plan, judged: Judged, looks: Mapping[str, Look], roles: Roles
     for limit in planned.limits:
         if roles.candidate is not None:
             trials[limit.name] = _try_limit(
-                trials.get(limit.name, Trial()), planned, limit, (candidate, stable), phi, interval
+                trials.get(limit.name, UNTRIED), planned, limit, (candidate, stable), phi, interval
             )
         if stable.requests:
             ratios = of_rate(limit.events(stable.events, stable.requests), stable.requests, limit.rate, WORSE)
             watch = watches.get(limit.name, Detector())
             watches[limit.name] = watch.after(ratios, phi, RUN_LENGTH / interval)
     for name in planned.comparisons if roles.candidate is not None else ():
-        trial = Trial() if learned and phi > 1.0 else trials.get(name, Trial())
+        trial = UNTRIED if learned and phi > 1.0 else trials.get(name, UNTRIED)
         # That the candidate has too few is that stable has too many beside it.
         sides = (stable, candidate) if name == LEAST else (candidate, stable)
         trials[name] = _try_ratio(trial, planned, name, sides, phi, interval)
