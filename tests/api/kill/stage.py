@@ -80,8 +80,16 @@ class Stage:
         return self.status
 
     async def gone(self) -> None:
-        """Wait for the object's own end."""
+        """Wait for the object's end, and for that of its children.
+
+        The garbage collector may first have to learn of its kind, which takes it half a minute.
+        """
         await until(lambda: self._object is None, "the object's end", PATIENCE)
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while left := await children(self._world.kube, self.namespace):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"still there after the object's end: {', '.join(left)}")
+            await asyncio.sleep(0.2)
 
     async def quiet(self) -> None:
         """Wait until nothing has changed for a while."""
