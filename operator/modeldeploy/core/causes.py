@@ -169,7 +169,7 @@ TABLE = (
         on_trial=False,
         needs=(_of(What.LATENCY, What.LOAD, by=_SETTLED),),
         seen="latency or load of stable, neither inputs nor outputs",
-        leads="more pods are suggested",
+        leads="more pods are suggested, or made (`spec.adapt`)",
         mend=_MORE_PODS,
     ),
     Row(
