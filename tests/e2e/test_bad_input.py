@@ -125,7 +125,7 @@ SPECS = {
     ),
     "credentials for everybody to read": (
         {
-            "prometheus": {"url": "http://me:secret@metrics.example"},
+            "prometheus": {"url": "http://me:hunter2@metrics.example"},
             "metrics": [QUERY | {"query": "sum(up)"}],
         },
         "spec.monitoring.prometheus.url: holds credentials, which all could read here; use secretName",
@@ -142,7 +142,7 @@ def test_what_cannot_be_asked_is_refused_and_touches_nothing(
     obj["spec"]["monitoring"] = monitoring
     served.place.apply(obj)
     message = hears(served.place, "InvalidSpec", said, "version v1 serves")
-    assert "secret" not in message
+    assert "hunter2" not in message
     assert served.place.versions() == before
 
 
