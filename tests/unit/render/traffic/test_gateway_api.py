@@ -113,19 +113,19 @@ def test_what_blocks_and_what_is_only_told() -> None:
     assert all("plain" in one.message for one in found)
 
 
-def test_a_preview_header_has_a_rule_of_its_own_before_the_weights() -> None:
+def test_a_preview_header_has_a_rule_of_its_own_that_moves_none_of_the_weights() -> None:
     preview = PreviewRoute(header="x-preview", value="yes")
 
     first, second = rules(traffic(), Split("aaaa", "bbbb", {"aaaa": 100}, preview=preview))
 
-    assert first["matches"] == [
+    assert [first] == rules(traffic(), Split("aaaa", "bbbb", {"aaaa": 100}))
+    assert second["matches"] == [
         {
             "path": {"type": "PathPrefix", "value": "/"},
             "headers": [{"type": "Exact", "name": "x-preview", "value": "yes"}],
         }
     ]
-    assert first["backendRefs"] == [backend("recogniser-bbbb", 1)]
-    assert second["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+    assert second["backendRefs"] == [backend("recogniser-bbbb", 1)]
 
 
 def test_a_preview_host_name_has_a_route_of_its_own() -> None:
