@@ -67,8 +67,8 @@ def routes(owner: Owner, traffic: Traffic, split: Split, features: Features) -> 
     copies = candidate if split.mirror and features.can_mirror(split.mirror) else None
     rules = [_rule(traffic, features, shares, copies=copies, percent=split.mirror)]
     if candidate and preview and preview.header:
-        # Behind the public rule, whose place stays the same: gateways name what a rule leads to by its number,
-        # and a request may meet the old rules with the new names. The match with a header wins wherever it is.
+        # Behind the public rule, whose place stays: gateways name what a rule leads to by its number, and a
+        # request may meet the old rules with the new names. The match with a header wins wherever it is.
         header = {"type": "Exact", "name": preview.header, "value": preview.value or ""}
         rules.append(_rule(traffic, features, [candidate], headers=[header]))
     made = [_route(owner, "", traffic.gateway, traffic.gateway.hostnames, rules)]
