@@ -1,16 +1,19 @@
 """An API server, a client of it, and a namespace of the test's own."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from api.kill.world import World, world
 from cluster import Cluster, ensure
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.config import api_client
 from modeldeploy.adapters.kube.resources import NAMESPACE
+from unit.adapters.prometheus_server import Page, PrometheusServer
 
 LONGEST = "test_kill.py"
 
@@ -51,3 +54,21 @@ async def namespace(kube: Kube) -> AsyncIterator[str]:
     await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     await kube.delete(NAMESPACE, None, name)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def watched(kubeconfig: Path, definition: None) -> AsyncIterator[World]:  # noqa: ARG001
+    async with world(kubeconfig) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with closing(Page()) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def prometheus(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with PrometheusServer(Path(tmp_path_factory.mktemp("prometheus")), page.target) as running:
+        yield running.url

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ import pytest_asyncio
 from api.kill.operators import Operator
 from api.kill.scenarios import Status, manifest, serves
 from api.kill.stage import Stage, stage
-from api.kill.world import World, cancelled, world
+from api.kill.world import World, cancelled
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.errors import NotFound
 from modeldeploy.adapters.kube.resources import CONFIG_MAP, Object
 from modeltelemetry import Buckets, Reference
-from unit.adapters.prometheus_server import Page, PrometheusServer, program
+from unit.adapters.prometheus_server import Page, program
 
 pytestmark = [
     pytest.mark.api,
@@ -31,24 +30,6 @@ pytestmark = [
 EDGES = (10, 20, 30, 40, 50, 60, 80, 100)
 PER_SECOND = 400
 TRAINING: Object = {"source": "Training", "configMap": {"name": "training"}}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watched(kubeconfig: Path, definition: None) -> AsyncIterator[World]:  # noqa: ARG001
-    async with world(kubeconfig) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with closing(Page()) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def prometheus(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with PrometheusServer(Path(tmp_path_factory.mktemp("prometheus")), page.target) as running:
-        yield running.url
 
 
 def lengths(source: np.random.Generator, count: int, factor: float = 1.0) -> np.ndarray:

@@ -4,7 +4,7 @@ Twenty of the runs that `python -m bench --only kill_runs_ok` makes two hundred 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,19 +12,13 @@ import pytest_asyncio
 
 from api.kill.operators import KILLED, Operator
 from api.kill.runs import Ended, Plan, all_of, plans, references
-from api.kill.world import World, world
+from api.kill.world import World
 from modeldeploy.adapters.kube.fault import Fault
 
 pytestmark = [pytest.mark.api, pytest.mark.usefixtures("definition")]
 
 RUNS = 20
 AT_ONCE = 5
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watched(kubeconfig: Path, definition: None) -> AsyncIterator[World]:  # noqa: ARG001
-    async with world(kubeconfig) as found:
-        yield found
 
 
 @pytest_asyncio.fixture(scope="module")

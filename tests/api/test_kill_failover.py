@@ -3,26 +3,18 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from api.kill.pair import LEASE, failover, pair
 from api.kill.routers import Router
 from api.kill.scenarios import LONG, SHORT, manifest, on_trial, serves
-from api.kill.world import World, until, world
+from api.kill.world import World, until
 
 pytestmark = [pytest.mark.api, pytest.mark.usefixtures("definition")]
 
 BAR = 10.0
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watched(kubeconfig: Path, definition: None) -> AsyncIterator[World]:  # noqa: ARG001
-    async with world(kubeconfig) as found:
-        yield found
 
 
 async def test_a_killed_leader_is_followed_within_ten_seconds(

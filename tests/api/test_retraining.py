@@ -6,8 +6,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from aiohttp import web
 from api.kill.operators import KILLED, Operator
 from api.kill.scenarios import Status, manifest, serves
 from api.kill.stage import Stage, stage
-from api.kill.world import World, world
+from api.kill.world import World
 from cluster import Cluster
 from modeldeploy.adapters.kube.client import Kube
 from modeldeploy.adapters.kube.resources import (
@@ -30,7 +29,7 @@ from modeldeploy.adapters.kube.resources import (
     Object,
     Resource,
 )
-from unit.adapters.prometheus_server import Page, PrometheusServer, program
+from unit.adapters.prometheus_server import Page, program
 
 pytestmark = [
     pytest.mark.api,
@@ -44,24 +43,6 @@ TEMPLATE: Object = {
     "spec": {"template": {"spec": {"containers": [{"name": "train", "image": "localhost/none:train"}]}}},
 }
 BY_JOB: Object = {"mode": "Automatic", "trigger": {"job": {"template": TEMPLATE}}}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watched(kubeconfig: Path, definition: None) -> AsyncIterator[World]:  # noqa: ARG001
-    async with world(kubeconfig) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with closing(Page()) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def prometheus(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with PrometheusServer(Path(tmp_path_factory.mktemp("prometheus")), page.target) as running:
-        yield running.url
 
 
 class Play:
